@@ -1,0 +1,82 @@
+/* iommu.h: which memory a device function may touch.
+ *
+ * VT-d as in Intel's "Virtualization Technology for Directed I/O": a domain a
+ * function (context table by requester id), four-level page tables in simulated
+ * memory, an IOTLB and paging-structure caches with their geometry, one walker at a
+ * time (or more, as configured), fault records, an invalidation queue. */
+#ifndef STILLSUIT_HW_IOMMU_H
+#define STILLSUIT_HW_IOMMU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hw/cache.h"
+#include "hw/memory.h"
+#include "sim/error.h"
+#include "sim/param.h"
+#include "sim/stats_sink.h"
+#include "sim/time.h"
+
+enum iommu_mode { IOMMU_ON, IOMMU_PASS_THROUGH, IOMMU_OFF }; /* "on", "pass_through", "off" */
+
+struct iommu_config {
+    int mode;
+    uint64_t iotlb_entries, iotlb_ways; /* ways 0: fully associative */
+    uint64_t walk_cache_entries;        /* of each upper level */
+    uint64_t walkers;                   /* walks that may overlap */
+    sim_time walk_overhead;             /* of a walk, beside its memory reads */
+    sim_time hit_latency;               /* of an IOTLB look-up, beyond a request without IOMMU */
+    uint64_t invalidation_cycles;       /* of the processor, for a queued invalidation with its wait */
+    uint64_t fault_records;
+};
+extern const struct param iommu_params[];
+
+struct iommu;
+
+struct iommu *iommu_create(const struct iommu_config *config, struct memory *memory, struct cache *cache, struct error *error);
+void iommu_free(struct iommu *iommu);
+enum iommu_mode iommu_mode(const struct iommu *iommu);
+const struct iommu_config *iommu_configuration(const struct iommu *iommu);
+
+/* ---- For a kernel: domains. ----
+ * Frames for the tables come from `allocate_frame`, which returns a zeroed frame's
+ * address or 0. */
+struct iommu_domain;
+struct iommu_domain *iommu_domain_create(struct iommu *iommu, uint64_t (*allocate_frame)(void *context), void *context,
+                                         struct error *error);
+/* Sends a function's requests through a domain; NULL blocks it. Functions start
+ * blocked (mode on). Flushes what the IOTLB holds for the function. */
+void iommu_attach(struct iommu *iommu, uint16_t requester_id, struct iommu_domain *domain);
+enum { IOMMU_READ = 1, IOMMU_WRITE = 2 };
+/* Maps whole frames, iova -> physical, with rights of IOMMU_READ | IOMMU_WRITE.
+ * ERR_EXISTS if one is mapped already, ERR_EXHAUSTED if no frame is to be had. */
+enum error_code iommu_map(struct iommu_domain *domain, uint64_t iova, uint64_t physical, uint64_t length_bytes, unsigned rights);
+/* Unmaps whole frames and queues their invalidation; the binding is gone when this
+ * returns. Returns the processor's cycles for it. */
+uint64_t iommu_unmap(struct iommu_domain *domain, uint64_t iova, uint64_t length_bytes);
+
+/* ---- For PCIe: one access. ---- */
+struct iommu_result {
+    bool allowed;
+    bool iotlb_hit;
+    uint64_t physical;
+    sim_time done; /* when the translation is known: `when` plus look-up, walk and waiting for the walker */
+    sim_time walk; /* how much of that was a walk or the wait for one */
+};
+/* Translates an address within one frame, at `when`. A refusal is recorded and
+ * counted. Calls come in order of `when`. */
+struct iommu_result iommu_translate(struct iommu *iommu, uint16_t requester_id, uint64_t iova, bool write, sim_time when);
+
+struct iommu_fault {
+    uint16_t requester_id;
+    bool write;
+    uint64_t iova;
+    sim_time when;
+};
+/* The newest faults, oldest first; the total is a counter. */
+uint32_t iommu_faults(const struct iommu *iommu, struct iommu_fault *out, uint32_t capacity);
+uint64_t iommu_fault_count(const struct iommu *iommu);
+
+void iommu_visit_stats(const struct iommu *iommu, const struct stats_sink *sink);
+
+#endif

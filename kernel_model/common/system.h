@@ -1,0 +1,116 @@
+/* system.h: the one interface through which workloads see an operating system,
+ * whichever it is: Linux, a library OS on the exokernel, or a bare driver. The
+ * same script therefore runs unchanged on each that offers what it uses.
+ *
+ * Calls marked [thread] are made from within the body of one of the system's
+ * threads and take simulated time; the others set up before the run. */
+#ifndef STILLSUIT_KERNEL_MODEL_COMMON_SYSTEM_H
+#define STILLSUIT_KERNEL_MODEL_COMMON_SYSTEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hw/machine.h"
+#include "sim/config.h"
+#include "sim/ledger.h"
+
+struct system;
+struct system_process;
+struct system_thread;
+struct system_socket;
+
+/* A peer on the network, in host byte order. */
+struct system_endpoint {
+    uint32_t address;
+    uint16_t port;
+};
+
+/* A message's place: the application's own memory for a system that copies, the
+ * packet itself for one that does not. Prepared by buffer_create. */
+struct system_buffer {
+    uint64_t physical;       /* of the first byte of payload */
+    uint32_t capacity_bytes, length_bytes;
+    struct system_endpoint peer;
+    struct request *request; /* owned by "app" between receive and send; NULL if none */
+    void *packet;            /* the system's own */
+};
+
+/* How a thread waits for a socket. */
+enum system_wait {
+    SYSTEM_WAIT_BLOCK, /* gives up the core until something arrives */
+    SYSTEM_WAIT_SPIN   /* stays on the core and asks again and again */
+};
+
+/* The server's own address, known to clients: the machine's on the network. */
+struct system_address {
+    uint8_t mac[6];
+    uint32_t ip;
+};
+
+struct system_ops {
+    const char *type_name;      /* in YAML: "linux", "arrakis_posix", "arrakis_native", "driver" */
+    const char *help;
+    const struct param *profile_params; /* of `profile:`, cost by cost; ends with {0} */
+    const struct param *params; /* of the system's own entry, beside type and profile */
+    void (*declare_components)(void);
+    /* Builds on a machine. The caller frees with `destroy`. */
+    struct system *(*create)(struct machine *machine, const struct config_node *node, struct diagnostics *diagnostics);
+    void (*destroy)(struct system *system);
+    struct system_address (*address)(const struct system *system);
+
+    /* A process (an application with its library OS, if it has one), and a thread
+     * of it, pinned to a core; the thread starts when the run does. NULL with
+     * `error` if something is refused. */
+    struct system_process *(*process_create)(struct system *system, const char *name, struct error *error);
+    struct system_thread *(*thread_create)(struct system_process *process, unsigned core,
+                                           void (*body)(struct system_thread *thread, void *argument), void *argument,
+                                           struct error *error);
+
+    /* [thread] A UDP socket bound to a port. */
+    enum error_code (*socket_open_udp)(struct system_thread *thread, uint16_t port, struct system_socket **socket);
+    enum error_code (*buffer_create)(struct system_thread *thread, uint32_t capacity_bytes, struct system_buffer *buffer);
+    /* [thread] Blocks (or spins) until the socket has something. */
+    enum error_code (*socket_wait)(struct system_thread *thread, struct system_socket *socket, enum system_wait how);
+    /* [thread] Takes one message; ERR_AGAIN if there is none. The request, if any,
+     * is owned by "app" afterwards, in service. */
+    enum error_code (*receive)(struct system_thread *thread, struct system_socket *socket, struct system_buffer *into);
+    /* [thread] Sends `buffer` to `to`; its request goes along and leaves the buffer. */
+    enum error_code (*send)(struct system_thread *thread, struct system_socket *socket, struct system_buffer *buffer,
+                            struct system_endpoint to);
+    /* [thread] The application computes, in "app". */
+    void (*compute)(struct system_thread *thread, struct request *request, sim_time duration);
+    /* The hardware context beneath, for operations that the table does not cover. */
+    struct context *(*thread_context)(struct system_thread *thread);
+
+    void (*visit_stats)(const struct system *system, const struct stats_sink *sink);
+    void (*reset_stats)(struct system *system);
+    /* Calls `visit` with each cost of the profile: key, cost. For "never charged". */
+    void (*visit_costs)(const struct system *system, void (*visit)(void *context, const char *key, const struct cost *cost),
+                        void *context);
+};
+
+/* What every system's own struct begins with. */
+struct system {
+    const struct system_ops *ops;
+    struct machine *machine;
+};
+struct system_process {
+    struct system *system;
+};
+struct system_thread {
+    struct system_process *process;
+};
+struct system_socket {
+    struct system_process *process;
+};
+
+/* Components that every system shares, the rows of the papers' tables: "app",
+ * "net_stack_in", "net_stack_out", "copy_in", "copy_out", under "cpu". Indices are
+ * filled by system_declare_components, which every declare_components calls. */
+struct system_components {
+    ledger_component app, net_stack_in, net_stack_out, copy_in, copy_out;
+};
+extern struct system_components system_components;
+void system_declare_components(void);
+
+#endif

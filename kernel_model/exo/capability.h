@@ -1,0 +1,105 @@
+/* capability.h: who may do what to which resource.
+ *
+ * A capability is a slot in the kernel's table; what an environment holds is a
+ * handle that names the slot. The handle authenticates itself: it carries its type,
+ * rights and holder in the clear, and a keyed code (SipHash-2-4) over all of them
+ * with the slot's generation, so that a made-up or edited handle fails before the
+ * table is even looked at. A slot's generation changes when it is revoked, so that
+ * an old handle never comes to mean something new.
+ *
+ * Life of a capability: `grant` makes it with its object; `derive` makes a child
+ * with the same object and no more rights, for the holder or for another; objects
+ * that live inside another (a filter of a virtual function) are granted as
+ * children of its capability. `revoke` ends a capability and everything below it,
+ * leaves first; each tells its type's `release`, which undoes the secure binding
+ * (a page table entry, a filter in the NIC) made under it. */
+#ifndef STILLSUIT_KERNEL_MODEL_EXO_CAPABILITY_H
+#define STILLSUIT_KERNEL_MODEL_EXO_CAPABILITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel_model/exo/siphash.h"
+#include "sim/error.h"
+
+enum exo_type {
+    EXO_NONE,
+    EXO_FRAMES,    /* a run of physical page frames */
+    EXO_FUNCTION,  /* a virtual function of a device */
+    EXO_QUEUE,     /* a queue pair of a function */
+    EXO_FILTER,    /* a part of header space, bound to a function */
+    EXO_DOORBELL,  /* an interrupt vector, bound to an end point */
+    EXO_END_POINT, /* where a thread is notified */
+    EXO_TYPES = 16 /* room: time slices, storage areas */
+};
+
+enum exo_right {
+    EXO_READ = 1,    /* map for reading */
+    EXO_WRITE = 2,   /* map for writing */
+    EXO_BIND = 4,    /* make something inside it: a queue, a filter, a doorbell */
+    EXO_CONTROL = 8, /* set its rate, wait on it, revoke it */
+    EXO_GRANT = 16,  /* pass it on to another environment */
+    EXO_ALL = 31
+};
+
+/* What an environment holds: plain bytes, which it may copy, show or scribble on. */
+struct exo_handle {
+    uint32_t index, generation;
+    uint16_t type, rights;
+    uint32_t holder; /* the environment's number */
+    uint64_t code;
+};
+_Static_assert(sizeof(struct exo_handle) == 24, "no padding: the code covers the bytes before it");
+
+/* Why a use was refused. */
+enum exo_refusal {
+    EXO_ALLOWED,
+    EXO_FORGED,       /* the code does not fit */
+    EXO_STALE,        /* revoked since */
+    EXO_NOT_HOLDER,   /* another environment's */
+    EXO_WRONG_TYPE,   /* not that kind of resource */
+    EXO_OVERREACHING, /* a right that it does not carry */
+    EXO_REFUSALS
+};
+const char *exo_refusal_text(enum exo_refusal refusal);
+
+struct exo_capabilities;
+
+/* Undoes what was bound under slot `index`; `derived` means that the object lives
+ * on under the parent's slot, otherwise it ends here. */
+typedef void exo_release(void *context, void *object, uint32_t index, bool derived);
+
+/* A table of at most `limit` capabilities. The caller frees it (which releases
+ * nothing: revoke first). */
+struct exo_capabilities *exo_capabilities_create(struct siphash_key key, uint32_t limit);
+void exo_capabilities_free(struct exo_capabilities *table);
+void exo_capabilities_on_release(struct exo_capabilities *table, enum exo_type type, exo_release *release,
+                                 void *context);
+
+/* A new capability with all `rights` on `object` for `holder`, below `parent` (NULL:
+ * a root). ERR_EXHAUSTED. */
+enum error_code exo_capability_grant(struct exo_capabilities *table, const struct exo_handle *parent,
+                                     enum exo_type type, void *object, uint32_t holder, unsigned rights,
+                                     struct exo_handle *out);
+
+/* What `holder` presents, checked for all of `rights`. */
+enum exo_refusal exo_capability_check(const struct exo_capabilities *table, uint32_t holder,
+                                      const struct exo_handle *handle, enum exo_type type, unsigned rights,
+                                      void **object);
+
+/* A child of a handle that has been checked, with `rights`, for `to`: refused
+ * (EXO_OVERREACHING) if it would have more than its parent, or if the parent may
+ * not be granted and `to` is another. */
+enum exo_refusal exo_capability_derive(struct exo_capabilities *table, uint32_t holder, const struct exo_handle *handle,
+                                       unsigned rights, uint32_t to, struct exo_handle *out, enum error_code *error);
+
+/* Ends a capability (named by slot or by a handle that has been checked) and all
+ * below it. Without effect on a handle that is stale. */
+void exo_capability_revoke(struct exo_capabilities *table, const struct exo_handle *handle);
+void exo_capability_revoke_slot(struct exo_capabilities *table, uint32_t index);
+/* Ends every capability of a holder with what was derived from them. */
+void exo_capability_revoke_holder(struct exo_capabilities *table, uint32_t holder);
+
+uint32_t exo_capabilities_live(const struct exo_capabilities *table);
+
+#endif

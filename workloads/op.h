@@ -1,0 +1,117 @@
+/* op.h: operations of a script: one table row each.
+ *
+ * To add one: a struct with its parameters, their table, `compile` if it names
+ * sockets, buffers or blocks, `run`, in an ops_*.c; and its row in op_table.c. The
+ * parser, the interpreter, errors and `describe` then know it. */
+#ifndef STILLSUIT_WORKLOADS_OP_H
+#define STILLSUIT_WORKLOADS_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel_model/common/system.h"
+#include "sim/param.h"
+
+struct compiler;
+struct workload_thread;
+
+/* How the thread goes on after an operation. */
+enum op_result {
+    OP_DONE,    /* with the next operation */
+    OP_RESTART, /* with the loop's first: there was nothing to do */
+    OP_FAILED   /* not at all: the thread's error says why */
+};
+
+enum op_flags {
+    OP_SETUP_ONLY = 1, /* at the top level of `setup` alone */
+    OP_LOOP_ONLY = 2,  /* not in `setup` */
+    OP_TAKES_TIME = 4  /* a loop needs at least one such, or it would never end */
+};
+
+struct op_type {
+    const char *name, *help;
+    const char *plain;          /* the parameter meant by a plain value, `wait: s`; NULL: none */
+    const struct param *params; /* ends with {0} */
+    size_t config_bytes;        /* of the struct that they fill */
+    unsigned flags;             /* enum op_flags */
+    /* Resolves names into indices in the filled `config`; NULL if there are none.
+     * Reports what is wrong and returns false then. `node`: the operation's mapping. */
+    bool (*compile)(struct compiler *compiler, const struct config_node *node, void *config);
+    /* From within the thread; takes simulated time if the operation does. */
+    enum op_result (*run)(struct workload_thread *thread, const void *config);
+};
+
+/* The operation of that name, or NULL; and all of them: NULL past the end. */
+const struct op_type *op_type_find(const char *name);
+const struct op_type *op_type_at(size_t index);
+/* Their names, NULL-terminated. */
+const char *const *op_type_names(void);
+
+/* A compiled operation, and operations in order. */
+struct op {
+    const struct op_type *type;
+    const void *config;
+};
+struct block {
+    const struct op *ops;
+    size_t count;
+};
+
+/* ---- for `compile` ---- */
+
+/* Compiles a list of operations: the value of a parameter such as `then`. NULL is
+ * an empty block. */
+bool compile_block(struct compiler *compiler, const struct config_node *list, struct block *block);
+/* Gives a socket its index. False with a report if the name is taken. */
+bool compile_declare_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint16_t port,
+                            bool per_thread, uint32_t *index);
+/* The index of a socket declared before. False with a report if there is none. */
+bool compile_use_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+/* The index of a buffer, which comes into being by being named. One that nobody
+ * fills is reported at the end. */
+bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,
+                    uint32_t *index);
+/* Reports at a node, prefixed with its path. Returns false. */
+bool compile_error(struct compiler *compiler, const struct config_node *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- for `run` ---- */
+
+enum workload_counter {
+    WORKLOAD_LOOPS,          /* begun */
+    WORKLOAD_WAITS,
+    WORKLOAD_RECEIVED,
+    WORKLOAD_EMPTY_RECEIVES, /* there was nothing there */
+    WORKLOAD_SENT,
+    WORKLOAD_SEND_FAILURES,  /* the system refused; the message is lost */
+    WORKLOAD_COMPUTES,
+    WORKLOAD_UNANSWERED,     /* messages whose buffer was filled again before they were sent */
+    WORKLOAD_COUNTERS
+};
+
+/* A thread that runs a script. */
+struct workload_thread {
+    struct interpreter *interpreter;
+    unsigned index;
+    struct system_thread *thread;
+    const struct system_ops *ops;
+    const struct sim_clock *clock;   /* of the core */
+    struct system_socket **sockets;  /* by index */
+    struct system_buffer *buffers;   /* by index */
+    struct system_buffer *current;   /* received last: whose request the thread works for; NULL: none */
+    struct random_stream *random;    /* its own */
+    uint64_t counters[WORKLOAD_COUNTERS];
+    struct error error;
+};
+
+/* Runs a block to its end, or until an operation does not end in OP_DONE. */
+enum op_result run_block(struct workload_thread *thread, const struct block *block);
+/* Notes why the thread cannot go on; returns OP_FAILED. */
+enum op_result run_failed(struct workload_thread *thread, enum error_code code, const char *what);
+
+extern const struct op_type op_socket, op_wait, op_receive, op_while_receive, op_send; /* ops_net.c */
+extern const struct op_type op_compute;                                               /* ops_compute.c */
+extern const struct op_type op_branch, op_repeat;                                     /* ops_control.c */
+
+#endif
