@@ -6,14 +6,11 @@
 
 static const char *const models[] = {[CACHE_HIERARCHY] = "hierarchy", [CACHE_FLAT] = "flat", NULL};
 
-#define ROW(name, type, value, low, high, text)                                                                        \
-    {.key = #name,                                                                                                     \
-     .type = (type),                                                                                                   \
-     .offset = offsetof(struct cache_config, name),                                                                    \
-     .default_text = (value),                                                                                          \
-     .minimum = (low),                                                                                                 \
-     .maximum = (high),                                                                                                \
-     .help = (text)}
+#define ROW(name, kind, value, low, high, text)                                                                        \
+    {                                                                                                                  \
+        .key = #name, .type = (kind), .offset = offsetof(struct cache_config, name), .default_text = (value),          \
+        .minimum = (low), .maximum = (high), .help = (text)                                                            \
+    }
 
 /* Defaults: Xeon E5-2400 and E5-2600 (Sandy Bridge-EP). */
 const struct param cache_params[] = {
@@ -24,10 +21,10 @@ const struct param cache_params[] = {
      .choices = models,
      .help = "hierarchy: L1, L2 and LLC with their geometry; flat: a constant for each line touched"},
     ROW(l1_bytes, PARAM_BYTES, "32 KiB", "64 B", "16 MiB", "L1 data cache of each core"),
-    ROW(l1_ways, PARAM_INTEGER, "8", "1", "64", "ways of the L1"),
+    ROW(l1_ways, PARAM_INTEGER, "8", "1", "16", "ways of the L1"),
     ROW(l1_cycles, PARAM_CYCLES, "4 cycles", "0 cycles", "1000 cycles", "load that hits the L1 (contained in code)"),
     ROW(l2_bytes, PARAM_BYTES, "256 KiB", "64 B", "64 MiB", "L2 of each core"),
-    ROW(l2_ways, PARAM_INTEGER, "8", "1", "64", "ways of the L2"),
+    ROW(l2_ways, PARAM_INTEGER, "8", "1", "16", "ways of the L2"),
     ROW(l2_cycles, PARAM_CYCLES, "12 cycles", "0 cycles", "1000 cycles", "load that hits the L2"),
     ROW(llc_bytes, PARAM_BYTES, "15 MiB", "64 B", "1 GiB", "shared last-level cache, inclusive"),
     ROW(llc_ways, PARAM_INTEGER, "20", "1", "64", "ways of the LLC"),
@@ -44,9 +41,9 @@ const struct param cache_params[] = {
 
 static enum error_code check_private(const char *name, uint64_t bytes, uint64_t ways, struct error *error) {
     const uint64_t set_bytes = ways * CACHE_LINE_BYTES;
-    if (ways == 0 || bytes == 0 || bytes % set_bytes != 0) {
-        return error_set(error, ERR_CONFIG, "cache: %s_bytes is not a multiple of %s_ways lines of 64 bytes", name,
-                         name);
+    if (ways == 0 || ways > CACHE_ORDER_WAYS_MAX || bytes == 0 || bytes % set_bytes != 0) {
+        return error_set(error, ERR_CONFIG, "cache: %s_bytes is not a multiple of %s_ways (1 to %d) lines of 64 bytes",
+                         name, name, CACHE_ORDER_WAYS_MAX);
     }
     const uint64_t sets = bytes / set_bytes;
     if ((sets & (sets - 1)) != 0 || sets > UINT32_MAX) {
@@ -62,9 +59,10 @@ static enum error_code check_config(const struct cache_config *config, uint64_t 
         return ERR_CONFIG;
     }
     const uint64_t set_bytes = config->llc_ways * CACHE_LINE_BYTES;
-    if (set_bytes == 0 || config->llc_bytes == 0 || config->llc_bytes % set_bytes != 0 ||
-        config->llc_bytes / set_bytes > UINT32_MAX / (3 * config->llc_ways)) {
-        return error_set(error, ERR_CONFIG, "cache: llc_bytes is not a multiple of llc_ways lines of 64 bytes");
+    if (set_bytes == 0 || config->llc_ways > CACHE_WAYS_MAX || config->llc_bytes == 0 ||
+        config->llc_bytes % set_bytes != 0 || config->llc_bytes / set_bytes > UINT32_MAX) {
+        return error_set(error, ERR_CONFIG,
+                         "cache: llc_bytes is not a multiple of llc_ways (1 to %d) lines of 64 bytes", CACHE_WAYS_MAX);
     }
     if (config->ddio_ways > config->llc_ways) {
         return error_set(error, ERR_CONFIG, "cache: ddio_ways is more than llc_ways");
@@ -82,16 +80,27 @@ static enum error_code check_config(const struct cache_config *config, uint64_t 
     return OK;
 }
 
-static uint32_t *words(uint64_t count) {
-    uint32_t *array = calloc(count, sizeof *array);
-    SIM_ASSERT_MSG(array != NULL, "out of memory");
-    return array;
+/* Rounded up to whole lines of the host, so that a set straddles none. */
+static uint32_t host_lines(uint64_t bytes) {
+    return (uint32_t)((bytes + CACHE_HOST_LINE_BYTES - 1) / CACHE_HOST_LINE_BYTES * CACHE_HOST_LINE_BYTES);
+}
+
+/* Zeroed bytes from an aligned place. calloc gives zero pages that cost nothing
+ * until they are used; *block is what to free. */
+static unsigned char *aligned_zeros(uint64_t bytes, unsigned char **block) {
+    *block = calloc(bytes + CACHE_HOST_LINE_BYTES, 1);
+    SIM_ASSERT_MSG(*block != NULL, "out of memory");
+    return *block + (CACHE_HOST_LINE_BYTES - (uintptr_t)*block % CACHE_HOST_LINE_BYTES) % CACHE_HOST_LINE_BYTES;
 }
 
 static struct cache_private make_private(uint64_t bytes, uint64_t ways) {
-    const uint64_t lines = bytes / CACHE_LINE_BYTES;
-    return (struct cache_private){
-        .entries = words(lines), .ways = (uint32_t)ways, .set_mask = (uint32_t)(lines / ways) - 1};
+    const uint64_t sets = bytes / CACHE_LINE_BYTES / ways;
+    struct cache_private level = {.ways = (uint32_t)ways,
+                                  .set_mask = (uint32_t)sets - 1,
+                                  .set_bytes = host_lines(sizeof(struct cache_private_set) + ways * sizeof(uint32_t))};
+    level.sets = aligned_zeros(sets * level.set_bytes, &level.block);
+    cache_private_clear(&level);
+    return level;
 }
 
 static void make_hierarchy(struct cache *cache) {
@@ -107,8 +116,9 @@ static void make_hierarchy(struct cache *cache) {
     cache->ddio_ways = (uint32_t)config->ddio_ways;
     cache->llc_sets = (uint32_t)(config->llc_bytes / CACHE_LINE_BYTES / config->llc_ways);
     cache->llc_modulus = UINT64_MAX / cache->llc_sets + 1; /* 0 for one set: then the index is 0 */
-    cache->llc = words((uint64_t)cache->llc_sets * 3 * cache->llc_ways);
-    cache->llc_tick = words(cache->llc_sets);
+    cache->llc_set_bytes =
+        host_lines((1 + cache->llc_ways) * sizeof(uint32_t) + cache->llc_ways * sizeof(struct cache_way));
+    cache->llc = aligned_zeros((uint64_t)cache->llc_sets * cache->llc_set_bytes, &cache->llc_block);
 }
 
 struct cache *cache_create(const struct cache_config *config, unsigned cores, const struct sim_clock *clock,
@@ -131,6 +141,7 @@ struct cache *cache_create(const struct cache_config *config, unsigned cores, co
     cache->llc_stall = config->llc_cycles - config->l1_cycles;
     cache->dram_stall = dram_cycles - config->l1_cycles;
     cache->llc_latency = sim_clock_time(clock, config->llc_cycles);
+    cache->dram_line = CACHE_LINE_BYTES * SIM_S / config->dram_bandwidth_bytes_per_s;
     make_hierarchy(cache);
     return cache;
 }
@@ -140,16 +151,17 @@ void cache_free(struct cache *cache) {
         return;
     }
     for (unsigned i = 0; cache->cores != NULL && i < cache->core_count; ++i) {
-        free(cache->cores[i].l1.entries);
-        free(cache->cores[i].l2.entries);
+        free(cache->cores[i].l1.block);
+        free(cache->cores[i].l2.block);
     }
     free(cache->cores);
-    free(cache->llc);
-    free(cache->llc_tick);
+    free(cache->llc_block);
     free(cache);
 }
 
-sim_time cache_llc_latency(const struct cache *cache) { return cache->llc_latency; }
+sim_time cache_llc_latency(const struct cache *cache) {
+    return cache->llc_latency;
+}
 
 void cache_visit_stats(const struct cache *cache, const struct stats_sink *sink) {
     const struct cache_counters *counters = &cache->counters;
@@ -176,4 +188,6 @@ void cache_visit_stats(const struct cache *cache, const struct stats_sink *sink)
     }
 }
 
-void cache_reset_stats(struct cache *cache) { cache->counters = (struct cache_counters){0}; }
+void cache_reset_stats(struct cache *cache) {
+    cache->counters = (struct cache_counters){0};
+}

@@ -7,15 +7,20 @@
 #define STILLSUIT_HW_CACHE_INTERNAL_H
 
 #include "hw/cache.h"
+#include "hw/cache_search.h"
 
-enum { CACHE_LINE_BYTES = 64, CACHE_ADDRESS_BITS = 37 };
+enum { CACHE_LINE_BYTES = 64, CACHE_ADDRESS_BITS = 37, CACHE_HOST_LINE_BYTES = 64 };
 
-/* L1 or L2 of one core: each set an array in order of use, the newest first. An
- * entry is tag << 1 | owned. "Owned" (M): this core alone has the line and the LLC
- * knows that it is dirty, so that a further write tells nobody. */
+/* L1 or L2 of one core. A set is its order of use and an entry for each way,
+ * tag << 1 | owned, in whole lines of the host. "Owned" (M): this core alone has the
+ * line and the LLC knows that it is dirty, so that a further write tells nobody. */
+struct cache_private_set {
+    uint64_t order;
+    uint32_t entries[];
+};
 struct cache_private {
-    uint32_t *entries;
-    uint32_t ways, set_mask;
+    unsigned char *block, *sets; /* the allocation, and its first aligned byte */
+    uint32_t ways, set_mask, set_bytes;
 };
 
 struct cache_core {
@@ -23,12 +28,18 @@ struct cache_core {
     bool empty; /* nothing touched since the last flush */
 };
 
-/* One set of the LLC, as three arrays of `ways` words. Ways are places here (DDIO
- * is a matter of place), and the order of use is a stamp. */
+/* One set of the LLC. Ways are places here (DDIO is a matter of place), and the
+ * order of use is a stamp; a free way has stamp 0, and so gives way first. In
+ * memory a set is the tick, the tags, and a state for each way, in whole lines of
+ * the host: a hit touches two of them. */
+struct cache_way {
+    uint32_t stamp;    /* of the last use */
+    uint32_t presence; /* cores that may hold a copy, and CACHE_DIRTY */
+};
 struct cache_set {
-    uint32_t *tags;     /* 0: free */
-    uint32_t *stamps;   /* of the last use; 0: free */
-    uint32_t *presence; /* cores that may hold a copy, and CACHE_DIRTY */
+    uint32_t *tick; /* the stamp given last */
+    uint32_t *tags; /* 0: free */
+    struct cache_way *ways;
 };
 
 /* Core c has bit c % 31. Silent evictions leave a core's bit set, as they leave the
@@ -46,12 +57,13 @@ struct cache {
     struct sim_clock clock;
     unsigned core_count;
     struct cache_core *cores;
-    uint32_t *llc;      /* sets of 3 * ways words */
-    uint32_t *llc_tick; /* a counter a set, for its stamps */
-    uint32_t llc_sets, llc_ways, ddio_ways;
-    uint64_t llc_modulus; /* for line % llc_sets without a division */
+    unsigned char *llc_block; /* what llc lies in */
+    unsigned char *llc;       /* llc_sets times llc_set_bytes */
+    uint32_t llc_set_bytes, llc_sets, llc_ways, ddio_ways;
+    uint64_t llc_modulus;                     /* for line % llc_sets without a division */
     uint64_t l2_stall, llc_stall, dram_stall; /* cycles beyond an L1 hit */
     sim_time llc_latency;
+    sim_time dram_line;       /* a line at the memory's bandwidth */
     sim_time dram_busy_until; /* as devices see it */
     struct cache_counters counters;
 };
@@ -59,34 +71,44 @@ struct cache {
 /* The set of a line: line % sets, so that adjacent lines spread evenly over the
  * slices, whose number need not be a power of two. (Lemire, Kaser and Kurz, "Faster
  * remainder by direct computation", 2019.) */
-static inline struct cache_set cache_llc_set(const struct cache *cache, uint32_t tag, uint32_t *index) {
+static inline struct cache_set cache_llc_set(const struct cache *cache, uint32_t tag) {
     __extension__ typedef unsigned __int128 wide;
-    const uint64_t fraction = cache->llc_modulus * tag;
-    *index = (uint32_t)(((wide)fraction * cache->llc_sets) >> 64);
-    uint32_t *words = cache->llc + (uint64_t)*index * 3 * cache->llc_ways;
-    return (struct cache_set){words, words + cache->llc_ways, words + 2 * (uint64_t)cache->llc_ways};
+    const uint64_t fraction = cache->llc_modulus * (tag - 1);
+    const uint64_t index = (uint64_t)(((wide)fraction * cache->llc_sets) >> 64);
+    unsigned char *set = cache->llc + index * cache->llc_set_bytes;
+    uint32_t *words = (uint32_t *)(void *)set;
+    const uint32_t state_at = (1 + cache->llc_ways) * (uint32_t)sizeof *words;
+    return (struct cache_set){words, words + 1, (struct cache_way *)(void *)(set + state_at)};
 }
 
 /* The way that holds `tag`, or llc_ways. */
 static inline uint32_t cache_llc_find(const struct cache *cache, struct cache_set set, uint32_t tag) {
-    uint32_t way = 0;
-    while (way < cache->llc_ways && set.tags[way] != tag) {
-        ++way;
-    }
-    return way;
+    return cache_search(set.tags, cache->llc_ways, tag, 0);
 }
 
+/* The counter of stamps ran out, after 2^32 uses of one set: ranks take their place. */
+void cache_llc_renumber(const struct cache *cache, struct cache_set set);
+
 /* Marks a way as the newest of its set. */
-void cache_llc_use(struct cache *cache, struct cache_set set, uint32_t index, uint32_t way);
+static inline void cache_llc_use(const struct cache *cache, struct cache_set set, uint32_t way) {
+    if (*set.tick == UINT32_MAX) {
+        cache_llc_renumber(cache, set);
+    }
+    set.ways[way].stamp = ++*set.tick;
+}
 /* Puts `tag` in place of the least recently used of the first `ways` ways; takes
  * what was there from the cores. Returns the way; *dirty says if it had to be
  * written to memory. */
-uint32_t cache_llc_allocate(struct cache *cache, struct cache_set set, uint32_t index, uint32_t tag, uint32_t ways,
-                            bool *dirty);
+uint32_t cache_llc_allocate(struct cache *cache, struct cache_set set, uint32_t tag, uint32_t ways, bool *dirty);
 /* Takes a line from the cores in `presence`, save `except` (core_count: none).
  * Returns how many copies there were. */
 uint32_t cache_take_from_cores(struct cache *cache, uint32_t tag, uint32_t presence, unsigned except);
 
-static inline uint32_t cache_presence_bit(unsigned core) { return UINT32_C(1) << (core % CACHE_PRESENCE_BITS); }
+/* Empties every set. */
+void cache_private_clear(struct cache_private *level);
+
+static inline uint32_t cache_presence_bit(unsigned core) {
+    return UINT32_C(1) << (core % CACHE_PRESENCE_BITS);
+}
 
 #endif

@@ -42,9 +42,15 @@ void core_free(struct core *core) {
     free(core);
 }
 
-unsigned core_index(const struct core *core) { return core->index; }
-const struct sim_clock *core_clock(const struct core *core) { return &core->clock; }
-const struct core_config *core_configuration(const struct core *core) { return &core->config; }
+unsigned core_index(const struct core *core) {
+    return core->index;
+}
+const struct sim_clock *core_clock(const struct core *core) {
+    return &core->clock;
+}
+const struct core_config *core_configuration(const struct core *core) {
+    return &core->config;
+}
 
 void core_use(struct core *core, ledger_component component, sim_time when) {
     if (core->usage.component != component) {
@@ -53,7 +59,9 @@ void core_use(struct core *core, ledger_component component, sim_time when) {
 }
 
 /* The edge at which something that happens now takes effect. */
-static uint64_t next_edge(const struct core *core) { return sim_clock_cycle_ceil(&core->clock, sim_now()); }
+static uint64_t next_edge(const struct core *core) {
+    return sim_clock_cycle_ceil(&core->clock, sim_now());
+}
 
 /* ---- levels ---- */
 
@@ -136,8 +144,7 @@ void core_interrupt(struct core *core, uint32_t vector) {
         core->coalesced++;
         return;
     }
-    core->pending[(core->pending_head + core->pending_count) % CORE_VECTORS] =
-        (struct core_pending){vector, sim_now()};
+    core->pending[(core->pending_head + core->pending_count) % CORE_VECTORS] = (struct core_pending){vector, sim_now()};
     core->pending_count++;
     if (core->power == CORE_AWAKE) {
         deliver(core);
@@ -173,17 +180,22 @@ void core_send_ipi(struct core *to, uint32_t vector) {
 /* ---- dispatching ---- */
 
 void core_dispatch(struct core *core, enum core_level level, struct context *context) {
-    SIM_ASSERT_MSG(context == NULL || (context->core == core && context->level == level &&
-                                       context->state != CONTEXT_ENDED),
+    SIM_ASSERT_MSG(context == NULL ||
+                       (context->core == core && context->level == level && context->state != CONTEXT_ENDED),
                    "%s: %s cannot be dispatched here", core->name, context == NULL ? "" : context->name);
     core->levels[level] = context;
     if (level == CORE_INTERRUPT && context == NULL && core->power == CORE_AWAKE) {
         deliver(core);
     }
     reschedule(core);
+    if (context != NULL) {
+        core->idle_state = -1; /* chosen while waking, and void now */
+    }
 }
 
-struct context *core_dispatched(const struct core *core, enum core_level level) { return core->levels[level]; }
+struct context *core_dispatched(const struct core *core, enum core_level level) {
+    return core->levels[level];
+}
 
 bool core_is_idle(const struct core *core) {
     return core->levels[CORE_THREAD] == NULL && core->levels[CORE_SOFTIRQ] == NULL &&
@@ -192,7 +204,11 @@ bool core_is_idle(const struct core *core) {
 
 /* ---- idle states ---- */
 
+/* Enters the state that the OS chose, unless something came in between. */
 static void fall_asleep(struct core *core) {
+    if (core->idle_state < 0 || core->power != CORE_AWAKE || !core_is_idle(core) || core->pending_count > 0) {
+        return;
+    }
     core->power = CORE_ASLEEP;
     core->idle_entries++;
     if (core->config.idle[core->idle_state].flushes_caches && core->machine->cache != NULL) {
@@ -207,20 +223,16 @@ void core_enter_idle(struct core *core, int state, ledger_component exit_compone
     SIM_ASSERT_MSG(core->power != CORE_ASLEEP, "%s: it is asleep already", core->name);
     core->idle_state = state;
     core->exit_component = exit_component;
-    if (state >= 0 && core->power == CORE_AWAKE) {
-        fall_asleep(core);
-    }
+    fall_asleep(core);
 }
 
-/* The exit latency is over. The core goes on to another idle state if what woke it
- * is gone and the OS has chosen one meanwhile. */
+/* The exit latency is over. If what woke the core is gone by now, the core goes on
+ * to the state that the OS has chosen meanwhile. */
 static void on_awake(void *context) {
     struct core *core = context;
     core->power = CORE_AWAKE;
     core_use(core, 0, sim_now());
     deliver(core);
     reschedule(core);
-    if (core->power == CORE_AWAKE && core_is_idle(core) && core->idle_state >= 0) {
-        fall_asleep(core);
-    }
+    fall_asleep(core);
 }

@@ -1,4 +1,4 @@
-/* core_internal.h: what core.c, context.c, core_access.c and core_stats.c share.
+/* core_internal.h: what core*.c and context*.c share.
  * Everyone else includes hw/core.h.
  *
  * Time on a core is counted in edges of its clock. A context's charges are a list
@@ -93,7 +93,7 @@ struct core {
     struct core_ipi *ipis_free, *ipis_made;
 
     enum core_power power;
-    int idle_state;     /* while asleep, or to enter once awake; -1: none */
+    int idle_state; /* while asleep, or to enter once awake; -1: none */
     ledger_component exit_component;
     struct sim_event awake;
 
@@ -102,13 +102,23 @@ struct core {
     char name[CONTEXT_NAME_BYTES];
 };
 
-/* ---- context.c ---- */
+/* ---- context_run.c ---- */
+static inline sim_time context_edge(const struct context *context, uint64_t cycle) {
+    return sim_clock_edge(&context->core->clock, cycle);
+}
 /* The core lets `context` run from edge `cycle`, or takes itself away at it. */
 void context_resume(struct context *context, uint64_t cycle);
 void context_preempt(struct context *context, uint64_t cycle);
 /* Brings ledger and account up to edge `cycle`; a segment that begins exactly there
  * is begun if `enter`. */
 void context_advance(struct context *context, uint64_t cycle, bool enter);
+/* Starts what the context's task is about to wait for: its segments, or its spin. */
+void context_run_segments(struct context *context);
+void context_run_spin(struct context *context);
+/* How much of a spin's iteration is done at edge `cycle`. */
+uint64_t context_spin_phase(const struct context *context, uint64_t cycle);
+
+/* ---- context.c ---- */
 /* Frees what a context holds; its task never runs again. */
 void context_free(struct context *context);
 

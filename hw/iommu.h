@@ -45,8 +45,10 @@ struct iommu_domain;
 struct iommu_domain *iommu_domain_create(struct iommu *iommu, uint64_t (*allocate_frame)(void *context), void *context,
                                          struct error *error);
 /* Sends a function's requests through a domain; NULL blocks it. Functions start
- * blocked (mode on). Flushes what the IOTLB holds for the function. */
-void iommu_attach(struct iommu *iommu, uint16_t requester_id, struct iommu_domain *domain);
+ * blocked (mode on). Flushes what the IOTLB holds for the function. ERR_EXHAUSTED if
+ * no frame is to be had for the context table: the function stays as it was. In mode
+ * pass_through the domain's tables are not consulted. */
+enum error_code iommu_attach(struct iommu *iommu, uint16_t requester_id, struct iommu_domain *domain);
 enum { IOMMU_READ = 1, IOMMU_WRITE = 2 };
 /* Maps whole frames, iova -> physical, with rights of IOMMU_READ | IOMMU_WRITE.
  * ERR_EXISTS if one is mapped already, ERR_EXHAUSTED if no frame is to be had. */
@@ -55,10 +57,17 @@ enum error_code iommu_map(struct iommu_domain *domain, uint64_t iova, uint64_t p
  * returns. Returns the processor's cycles for it. */
 uint64_t iommu_unmap(struct iommu_domain *domain, uint64_t iova, uint64_t length_bytes);
 
+/* Has the hardware forget what it caches of a range, upper levels included: for who
+ * changed tables by other means. Returns the processor's cycles. */
+uint64_t iommu_invalidate(struct iommu_domain *domain, uint64_t iova, uint64_t length_bytes);
+/* Where the second-level root table of a domain, and the root table, lie; 0: none yet. */
+uint64_t iommu_domain_root(const struct iommu_domain *domain);
+uint64_t iommu_root_table(const struct iommu *iommu);
+
 /* ---- For PCIe: one access. ---- */
 struct iommu_result {
     bool allowed;
-    bool iotlb_hit;
+    bool iotlb_hit; /* found, with nothing to wait for; false where no IOTLB is asked */
     uint64_t physical;
     sim_time done; /* when the translation is known: `when` plus look-up, walk and waiting for the walker */
     sim_time walk; /* how much of that was a walk or the wait for one */
@@ -66,6 +75,10 @@ struct iommu_result {
 /* Translates an address within one frame, at `when`. A refusal is recorded and
  * counted. Calls come in order of `when`. */
 struct iommu_result iommu_translate(struct iommu *iommu, uint16_t requester_id, uint64_t iova, bool write, sim_time when);
+/* What the tables in memory say now, without time, caches, counters or a fault: for
+ * who keeps passengers (memory_board) of buffers that a device knows by their I/O
+ * virtual address. False: not reachable. */
+bool iommu_peek(const struct iommu *iommu, uint16_t requester_id, uint64_t iova, bool write, uint64_t *physical);
 
 struct iommu_fault {
     uint16_t requester_id;
@@ -77,6 +90,9 @@ struct iommu_fault {
 uint32_t iommu_faults(const struct iommu *iommu, struct iommu_fault *out, uint32_t capacity);
 uint64_t iommu_fault_count(const struct iommu *iommu);
 
+/* Instance "iommu", and "iommu/01:00.1" for each requester that was refused. */
 void iommu_visit_stats(const struct iommu *iommu, const struct stats_sink *sink);
+/* The end of the warm-up: counters start anew (not iommu_fault_count), caches stay. */
+void iommu_reset_stats(struct iommu *iommu);
 
 #endif

@@ -47,9 +47,13 @@ void memory_free(struct memory *memory) {
     free(memory);
 }
 
-uint64_t memory_size(const struct memory *memory) { return memory->size_bytes; }
+uint64_t memory_size(const struct memory *memory) {
+    return memory->size_bytes;
+}
 
-uint64_t memory_resident_bytes(const struct memory *memory) { return memory->resident_frames * MEMORY_FRAME_BYTES; }
+uint64_t memory_resident_bytes(const struct memory *memory) {
+    return memory->resident_frames * MEMORY_FRAME_BYTES;
+}
 
 bool memory_contains(const struct memory *memory, uint64_t address, uint64_t length) {
     return address <= memory->size_bytes && length <= memory->size_bytes - address;

@@ -18,7 +18,9 @@ void memory_passengers_init(struct memory_passengers *passengers) {
     *passengers = (struct memory_passengers){.seats = make_seats(SEATS_AT_FIRST), .capacity = SEATS_AT_FIRST};
 }
 
-void memory_passengers_free(struct memory_passengers *passengers) { free(passengers->seats); }
+void memory_passengers_free(struct memory_passengers *passengers) {
+    free(passengers->seats);
+}
 
 /* Fibonacci hashing: buffers lie at multiples of large powers of two. */
 static inline uint64_t home(const struct memory_passengers *passengers, uint64_t address) {

@@ -2,7 +2,9 @@
 #include "hw/memory_internal.h"
 #include "sim/error.h"
 
-static inline uint64_t bucket_of(uint64_t line) { return (line ^ (line >> 8)) % MEMORY_WATCH_BUCKETS; }
+static inline uint64_t bucket_of(uint64_t line) {
+    return (line ^ (line >> 8)) % MEMORY_WATCH_BUCKETS;
+}
 
 static void append(struct memory_watch **list, struct memory_watch *watch) {
     while (*list != NULL) {

@@ -16,10 +16,13 @@ enum { MMU_WRITE = 1, MMU_USER = 2 };
 
 struct address_space;
 
-/* An empty address space; table frames come from `allocate_frame` (0: none left).
- * The caller frees it (the frames are the allocator's). */
+/* An empty address space; zeroed table frames come from `allocate_frame` (0: none
+ * left). NULL if there is none for the root. The caller frees it (the frames are
+ * the allocator's). */
 struct address_space *address_space_create(struct memory *memory, uint64_t (*allocate_frame)(void *context), void *context);
 void address_space_free(struct address_space *space);
+/* The frame of the root table: what CR3 would hold. */
+uint64_t address_space_root(const struct address_space *space);
 
 /* Maps or unmaps whole 4 KiB pages. ERR_EXISTS, ERR_EXHAUSTED, ERR_RANGE. */
 enum error_code address_space_map(struct address_space *space, uint64_t virtual_address, uint64_t physical,

@@ -9,6 +9,7 @@
 #define STILLSUIT_HW_PCIE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sim/engine.h"
@@ -22,12 +23,12 @@ struct device;
 
 /* The root complex's share of the costs; one a machine. */
 struct pcie_root_config {
-    sim_time read_latency;    /* request in to completion out, LLC hit: without the link's own serialization */
-    sim_time write_latency;   /* write in to data visible to a core */
+    sim_time read_latency;       /* request in to completion out, LLC hit: without the link's own serialization */
+    sim_time write_latency;      /* write in to data visible to a core */
     sim_time mmio_write_latency; /* a core's posted write, out to the device */
     sim_time mmio_read_latency;  /* a core's read, round trip */
     uint64_t mmio_write_cycles;  /* what the posted write costs the core */
-    sim_time msi_latency;     /* the device's message to the core's interrupt pin */
+    sim_time msi_latency;        /* the device's message to the core's interrupt pin */
     uint64_t completion_bytes;   /* largest completion payload */
     uint64_t device_window_base; /* BARs are laid out from here */
 };
@@ -40,6 +41,21 @@ struct pcie_link_config {
     uint64_t tags; /* reads outstanding */
 };
 extern const struct param pcie_link_params[];
+/* The same rows for a device whose config holds a pcie_link_config at `base`, each
+ * key with a prefix: PCIE_LINK_ROWS("pcie_", offsetof(struct my_config, link)). */
+/* clang-format off */
+#define PCIE_LINK_ROWS(prefix, base)                                                                                   \
+    {prefix "generation", PARAM_INTEGER, (base) + offsetof(struct pcie_link_config, generation), "3", "1", "4", NULL,  \
+     "PCI Express generation: 2.5, 5, 8, 16 GT/s a lane"},                                                             \
+    {prefix "lanes", PARAM_INTEGER, (base) + offsetof(struct pcie_link_config, lanes), "8", "1", "16", NULL,           \
+     "width of the link: 1, 2, 4, 8, 12 or 16"},                                                                       \
+    {prefix "max_payload", PARAM_BYTES, (base) + offsetof(struct pcie_link_config, max_payload_bytes),                 \
+     "256 B", "128 B", "4096 B", NULL, "largest payload of a packet on the link; a power of two"},                     \
+    {prefix "max_read_request", PARAM_BYTES, (base) + offsetof(struct pcie_link_config, max_read_request_bytes),       \
+     "512 B", "128 B", "4096 B", NULL, "largest read request of the device; a power of two"},                          \
+    {prefix "tags", PARAM_INTEGER, (base) + offsetof(struct pcie_link_config, tags), "32", "1", "256", NULL,           \
+     "read requests that the device may have outstanding (5-bit tags: 32)"}
+/* clang-format on */
 /* What ranges cannot say: ERR_RANGE for a width, generation or size that does not
  * exist. For a device's `check`. */
 enum error_code pcie_link_check(const struct pcie_link_config *config, struct error *error);
@@ -80,8 +96,8 @@ struct pcie_function {
 
 /* Puts a function on a link: gives it a requester id and lays out its BARs (each a
  * power of two of whole frames, 0 for none). The device owns the struct. */
-void pcie_function_attach(struct pcie_link *link, struct pcie_function *function, struct device *device, uint32_t number,
-                          const uint64_t bar_bytes[PCIE_BARS]);
+void pcie_function_attach(struct pcie_link *link, struct pcie_function *function, struct device *device,
+                          uint32_t number, const uint64_t bar_bytes[PCIE_BARS]);
 
 /* ---- DMA ---- */
 enum dma_status { DMA_PENDING, DMA_DONE, DMA_FAULT };
@@ -95,9 +111,9 @@ struct dma_op {
     struct dma_op *next;
     uint64_t address; /* what the device believes: an I/O virtual address */
     uint32_t length_bytes;
-    bool write;          /* to memory */
+    bool write; /* to memory */
     enum dma_status status;
-    void *data;          /* the device's side: written from, or read into */
+    void *data;              /* the device's side: written from, or read into */
     struct request *request; /* rides along; NULL for none */
     ledger_component owner;  /* who holds the request now and gets it back when done */
     void (*done)(struct dma_op *op);

@@ -34,7 +34,7 @@ enum { PCIE_FUNCTIONS_MAX = 256 }; /* of a link: a function number has 8 bits (A
 
 struct pcie_attached {
     struct pcie_function *function;
-    char *name; /* "nic.vf3": the instance of its counters */
+    char *name;                                /* "nic.vf3": the instance of its counters */
     uint64_t msix_pending[PCIE_MSIX_MAX / 64]; /* raised while masked */
 };
 
@@ -43,11 +43,11 @@ struct pcie_link {
     struct pcie_link *next; /* the root's list, in order of creation */
     struct pcie_link_config config;
     uint16_t bus;
-    uint64_t completion_bytes;                /* largest completion payload */
-    uint64_t fs_numerator, fs_denominator;    /* time of a byte */
-    struct pcie_lane up, down;                /* device to root, root to device */
-    sim_time last_visible;                    /* of posted writes upstream: their order */
-    sim_time last_mmio;                       /* of posted writes downstream */
+    uint64_t completion_bytes;             /* largest completion payload */
+    uint64_t fs_numerator, fs_denominator; /* time of a byte */
+    struct pcie_lane up, down;             /* device to root, root to device */
+    sim_time last_visible;                 /* of posted writes upstream: their order */
+    sim_time last_mmio;                    /* of posted writes downstream */
     uint64_t tags_free, tag_waits;
     struct dma_op **waiting; /* chains that wait for tags: a ring */
     size_t waiting_first, waiting_count, waiting_capacity;
@@ -66,8 +66,8 @@ struct pcie_message {
     struct pcie_root *root;
     struct pcie_function *function;
     unsigned bar;
-    uint32_t entry, size_bytes;
-    uint64_t offset, value;
+    uint32_t size_bytes;
+    uint64_t offset, value; /* of an interrupt: core, vector */
     struct request *request;
     struct pcie_message *next; /* the pool's */
     struct pcie_message *all;  /* every message ever made, to free them */
@@ -78,8 +78,8 @@ struct pcie_root {
     struct pcie_root_config config;
     struct pcie_link *links, **links_end;
     uint16_t link_count;
-    uint64_t window_end; /* where the next BAR may begin */
-    struct pcie_window *windows; /* by base */
+    uint64_t window_end;                               /* where the next BAR may begin */
+    struct pcie_window *windows;                       /* by base */
     size_t window_count, window_capacity, window_last; /* last: hit by the last access */
     struct pcie_message *pool, *messages;
     uint64_t mmio_reads, mmio_writes, mmio_unmapped;

@@ -6,18 +6,7 @@
 #include "hw/device.h"
 #include "hw/pcie_internal.h"
 
-const struct param pcie_link_params[] = {
-    {"generation", PARAM_INTEGER, offsetof(struct pcie_link_config, generation), "3", "1", "4", NULL,
-     "PCI Express generation: 2.5, 5, 8, 16 GT/s a lane"},
-    {"lanes", PARAM_INTEGER, offsetof(struct pcie_link_config, lanes), "8", "1", "16", NULL,
-     "width of the link: 1, 2, 4, 8, 12 or 16"},
-    {"max_payload", PARAM_BYTES, offsetof(struct pcie_link_config, max_payload_bytes), "256 B", "128 B", "4096 B", NULL,
-     "largest payload of a packet on the link; a power of two"},
-    {"max_read_request", PARAM_BYTES, offsetof(struct pcie_link_config, max_read_request_bytes), "512 B", "128 B",
-     "4096 B", NULL, "largest read request of the device; a power of two"},
-    {"tags", PARAM_INTEGER, offsetof(struct pcie_link_config, tags), "32", "1", "256", NULL,
-     "read requests that the device may have outstanding (5-bit tags: 32)"},
-    {0}};
+const struct param pcie_link_params[] = {PCIE_LINK_ROWS("", 0), {0}};
 
 /* PCI Express Base Specification 3.0, table 2-3 and following (confidence: recalled,
  * and checked by the four effective rates of the pcie-bench paper, which follow to

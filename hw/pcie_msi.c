@@ -31,9 +31,8 @@ void pcie_msix_mask(struct pcie_function *function, uint32_t entry, bool masked)
 
 static void message_arrives(void *context) {
     struct pcie_message *message = context;
-    const struct machine *machine = message->root->machine;
-    struct core *core = machine->cores[message->function->msix[message->entry].core];
-    const uint32_t vector = message->function->msix[message->entry].vector;
+    struct core *core = message->root->machine->cores[message->offset];
+    const uint32_t vector = (uint32_t)message->value;
     message->function->interrupts++;
     pcie_message_give(message);
     core_interrupt(core, vector);
@@ -42,7 +41,7 @@ static void message_arrives(void *context) {
 void pcie_msix_raise(struct pcie_function *function, uint32_t entry) {
     SIM_ASSERT_MSG(entry < PCIE_MSIX_MAX, "MSI-X entry %u", (unsigned)entry);
     struct pcie_link *link = function->link;
-    if (!function->msix[entry].enabled) {
+    if (!function->msix[entry].enabled || !function->bus_master) { /* a message is a write, too */
         attached_of(function)->msix_pending[entry / 64] |= UINT64_C(1) << (entry % 64);
         return;
     }
@@ -54,6 +53,7 @@ void pcie_msix_raise(struct pcie_function *function, uint32_t entry) {
     }
     struct pcie_message *message = pcie_message_take(link->root, message_arrives);
     message->function = function;
-    message->entry = entry;
+    message->offset = function->msix[entry].core; /* as routed now: the message carries both */
+    message->value = function->msix[entry].vector;
     sim_schedule_at(&message->event, arrival);
 }

@@ -21,8 +21,8 @@ const struct param pcie_root_params[] = {
      "a device's interrupt message to the core's pin, without the link's time (assumed; 100 to 400 ns)"},
     {"completion_bytes", PARAM_BYTES, offsetof(struct pcie_root_config, completion_bytes), "0 B", NULL, "4096 B", NULL,
      "largest completion payload; 0 stands for the link's max_payload, older chipsets use 64"},
-    {"device_window_base", PARAM_BYTES, offsetof(struct pcie_root_config, device_window_base), "262144 MiB", "1 MiB",
-     NULL, NULL, "physical address from which BARs are laid out; a multiple of 4 KiB, above memory"},
+    {"device_window_base", PARAM_BYTES, offsetof(struct pcie_root_config, device_window_base), "256 GiB", "1 MiB", NULL,
+     NULL, "physical address from which BARs are laid out; a multiple of 4 KiB, above memory"},
     {0}};
 
 /* ---- components ---- */
@@ -57,13 +57,13 @@ struct pcie_root *pcie_root_create(struct machine *machine, const struct pcie_ro
                                    struct error *error) {
     const uint64_t completion = config->completion_bytes;
     if (completion != 0 && (completion < MEMORY_LINE_BYTES || (completion & (completion - 1)) != 0)) {
-        (void)error_set(error, ERR_RANGE, "completion_bytes: %llu is neither 0 nor a power of two from 64",
+        (void)error_set(error, ERR_RANGE, "pcie.completion_bytes: %llu is neither 0 nor a power of two from 64",
                         (unsigned long long)completion);
         return NULL;
     }
     if (config->device_window_base % MEMORY_FRAME_BYTES != 0 ||
         (machine->memory != NULL && config->device_window_base < memory_size(machine->memory))) {
-        (void)error_set(error, ERR_OVERLAP, "device_window_base: 0x%llx is no multiple of 4 KiB above memory",
+        (void)error_set(error, ERR_OVERLAP, "pcie.device_window_base: 0x%llx is no multiple of 4 KiB above memory",
                         (unsigned long long)config->device_window_base);
         return NULL;
     }

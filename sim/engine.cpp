@@ -31,7 +31,7 @@ struct sim_task {
     void (*body)(void *);
     void *argument;
     bool finished = false;
-    explicit sim_task(const char *task_name) : go((std::string("go_") + task_name).c_str()), name(task_name) {}
+    explicit sim_task(const char *task_name) : go(sc_core::sc_gen_unique_name("go")), name(task_name) {}
 };
 
 namespace {

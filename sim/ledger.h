@@ -42,7 +42,7 @@ struct ledger_declaration {
 };
 
 /* Declares a component and returns its index; the same name again returns the same
- * index. Declared before the first request begins. */
+ * index. Declared before the first request begins. The texts must outlive the run. */
 ledger_component ledger_declare(const struct ledger_declaration *declaration);
 /* Declares a table that ends with {0}; `out` receives one index a row. */
 void ledger_declare_all(const struct ledger_declaration *table, ledger_component *out);

@@ -10,7 +10,7 @@ struct component_set {
 };
 
 static struct {
-    const struct ledger_declaration *declarations[LEDGER_COMPONENTS_MAX];
+    struct ledger_declaration declarations[LEDGER_COMPONENTS_MAX]; /* copies; their texts are the declarer's */
     ledger_component parents[LEDGER_COMPONENTS_MAX];
     struct component_set allowed[LEDGER_COMPONENTS_MAX];
     size_t count;
@@ -30,7 +30,7 @@ static bool set_has(const struct component_set *set, ledger_component component)
 static ledger_component find_span(const char *name, size_t length)
 {
     for (ledger_component i = 1; i <= components.count; i++) {
-        const char *known = components.declarations[i]->name;
+        const char *known = components.declarations[i].name;
         if (strncmp(known, name, length) == 0 && known[length] == '\0') {
             return i;
         }
@@ -51,7 +51,7 @@ ledger_component ledger_declare(const struct ledger_declaration *declaration)
     }
     SIM_ASSERT_MSG(components.count + 1 < LEDGER_COMPONENTS_MAX, "too many components, at %s", declaration->name);
     const ledger_component index = (ledger_component)++components.count;
-    components.declarations[index] = declaration;
+    components.declarations[index] = *declaration;
     components.sealed = false;
     if (declaration->parent != NULL) {
         components.parents[index] = ledger_find(declaration->parent);
@@ -75,12 +75,12 @@ size_t ledger_component_count(void)
 
 const char *ledger_component_name(ledger_component component)
 {
-    return component == 0 ? "idle" : components.declarations[component]->name;
+    return component == 0 ? "idle" : components.declarations[component].name;
 }
 
 const char *ledger_component_label(ledger_component component)
 {
-    const struct ledger_declaration *declaration = components.declarations[component];
+    const struct ledger_declaration *declaration = &components.declarations[component];
     if (component == 0) {
         return "Idle";
     }
@@ -105,8 +105,8 @@ bool ledger_component_within(ledger_component component, ledger_component ancest
 static const char *next_list(ledger_component component)
 {
     for (; component != 0; component = components.parents[component]) {
-        if (components.declarations[component]->next != NULL) {
-            return components.declarations[component]->next;
+        if (components.declarations[component].next != NULL) {
+            return components.declarations[component].next;
         }
     }
     return "";

@@ -63,6 +63,9 @@ struct block {
 /* Compiles a list of operations: the value of a parameter such as `then`. NULL is
  * an empty block. */
 bool compile_block(struct compiler *compiler, const struct config_node *list, struct block *block);
+/* The same of the list under `key` of an operation, which must be there. */
+bool compile_required_block(struct compiler *compiler, const struct config_node *node, const char *key,
+                            struct block *block);
 /* Gives a socket its index. False with a report if the name is taken. */
 bool compile_declare_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint16_t port,
                             bool per_thread, uint32_t *index);
@@ -79,14 +82,14 @@ bool compile_error(struct compiler *compiler, const struct config_node *at, cons
 /* ---- for `run` ---- */
 
 enum workload_counter {
-    WORKLOAD_LOOPS,          /* begun */
+    WORKLOAD_LOOPS, /* begun */
     WORKLOAD_WAITS,
     WORKLOAD_RECEIVED,
     WORKLOAD_EMPTY_RECEIVES, /* there was nothing there */
     WORKLOAD_SENT,
-    WORKLOAD_SEND_FAILURES,  /* the system refused; the message is lost */
+    WORKLOAD_SEND_FAILURES, /* the system refused; the message is lost */
     WORKLOAD_COMPUTES,
-    WORKLOAD_UNANSWERED,     /* messages whose buffer was filled again before they were sent */
+    WORKLOAD_UNANSWERED, /* messages whose buffer was filled again before they were sent */
     WORKLOAD_COUNTERS
 };
 
@@ -96,11 +99,11 @@ struct workload_thread {
     unsigned index;
     struct system_thread *thread;
     const struct system_ops *ops;
-    const struct sim_clock *clock;   /* of the core */
-    struct system_socket **sockets;  /* by index */
-    struct system_buffer *buffers;   /* by index */
-    struct system_buffer *current;   /* received last: whose request the thread works for; NULL: none */
-    struct random_stream *random;    /* its own */
+    const struct sim_clock *clock;  /* of the core */
+    struct system_socket **sockets; /* by index */
+    struct system_buffer *buffers;  /* by index */
+    struct system_buffer *current;  /* received last: whose request the thread works for; NULL: none */
+    struct random_stream *random;   /* its own */
     uint64_t counters[WORKLOAD_COUNTERS];
     struct error error;
 };
@@ -111,7 +114,7 @@ enum op_result run_block(struct workload_thread *thread, const struct block *blo
 enum op_result run_failed(struct workload_thread *thread, enum error_code code, const char *what);
 
 extern const struct op_type op_socket, op_wait, op_receive, op_while_receive, op_send; /* ops_net.c */
-extern const struct op_type op_compute;                                               /* ops_compute.c */
-extern const struct op_type op_branch, op_repeat;                                     /* ops_control.c */
+extern const struct op_type op_compute;                                                /* ops_compute.c */
+extern const struct op_type op_branch, op_repeat;                                      /* ops_control.c */
 
 #endif

@@ -5,7 +5,7 @@
 #include "workloads/script_internal.h"
 
 /* In the order of enum param_type; a test holds them to param_type_name(). */
-static const char *const types[] = {"time",   "bytes",   "bit rate", "byte rate", "frequency", "cycles", "rate",
+static const char *const types[] = {"time",    "bytes",  "bit rate", "byte rate", "frequency", "cycles", "rate",
                                     "integer", "number", "share",    "boolean",   "choice",    "text",   NULL};
 
 /* A declaration, as written. */
@@ -18,8 +18,8 @@ struct declaration {
 
 const struct param script_parameter_params[] = {
     {"type", PARAM_CHOICE, offsetof(struct declaration, type), NULL, NULL, NULL, types, "what kind of value it is"},
-    {"default", PARAM_NODE, offsetof(struct declaration, default_node), NULL, NULL, NULL, NULL,
-     "its value unless the experiment gives one"},
+    {"default", PARAM_NODE, offsetof(struct declaration, default_node), "", NULL, NULL, NULL,
+     "its value unless the experiment gives one; never left out, so that a script runs as it stands"},
     {"minimum", PARAM_NODE, offsetof(struct declaration, minimum), "", NULL, NULL, NULL, "lowest value allowed"},
     {"maximum", PARAM_NODE, offsetof(struct declaration, maximum), "", NULL, NULL, NULL, "highest value allowed"},
     {"choices", PARAM_NODE, offsetof(struct declaration, choices), "", NULL, NULL, NULL,
@@ -67,7 +67,8 @@ static bool read_choices(const struct reading *reading, const struct declaration
     const struct config_node *list = declaration->choices;
     if ((row->type == PARAM_CHOICE) != (list != NULL)) {
         return fail(reading, list == NULL ? node : list,
-                    list == NULL ? "a choice needs its list of 'choices'" : "only a parameter of type choice has 'choices'");
+                    list == NULL ? "a choice needs its list of 'choices'"
+                                 : "only a parameter of type choice has 'choices'");
     }
     if (list == NULL) {
         return true;
@@ -110,6 +111,9 @@ static bool read_row(const struct reading *reading, const struct config_node *no
     }
     row->type = (enum param_type)declaration.type;
     row->help = copy_of(reading, declaration.help);
+    if (declaration.default_node == NULL) {
+        return fail(reading, node, "'default' is required: a script runs as it stands");
+    }
     if (!read_choices(reading, &declaration, node, row) ||
         !read_bound(reading, declaration.minimum, row, &row->minimum) ||
         !read_bound(reading, declaration.maximum, row, &row->maximum) ||

@@ -55,8 +55,10 @@ void nic_function_set_mac(struct device *nic, uint32_t function, const uint8_t m
 /* Installs into a slot of the card's receive table, or of a function's transmit
  * table; NULL clears. ERR_EXHAUSTED: no such slot. Without any transmit filter, a
  * virtual function sends nothing (default deny); the physical function sends all. */
-enum error_code nic_receive_filter_set(struct device *nic, uint32_t slot, uint32_t function, const struct nic_filter *filter);
-enum error_code nic_transmit_filter_set(struct device *nic, uint32_t function, uint32_t slot, const struct nic_filter *filter);
+enum error_code nic_receive_filter_set(struct device *nic, uint32_t slot, uint32_t function,
+                                       const struct nic_filter *filter);
+enum error_code nic_transmit_filter_set(struct device *nic, uint32_t function, uint32_t slot,
+                                        const struct nic_filter *filter);
 /* What no filter takes goes to the physical function's queue 0, or nowhere. */
 void nic_set_default_to_physical(struct device *nic, bool on);
 /* Receive-side scaling for the physical function over its first `queues` queues. */

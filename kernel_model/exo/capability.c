@@ -24,7 +24,7 @@ struct exo_capabilities {
 };
 
 const char *exo_refusal_text(enum exo_refusal refusal) {
-    static const char *const texts[EXO_REFUSALS] = {"allowed",   "forged",     "stale",
+    static const char *const texts[EXO_REFUSALS] = {"allowed",    "forged",     "stale",
                                                     "not_holder", "wrong_type", "overreaching"};
     return refusal < EXO_REFUSALS ? texts[refusal] : "unknown";
 }
@@ -198,4 +198,6 @@ void exo_capability_revoke_holder(struct exo_capabilities *table, uint32_t holde
     }
 }
 
-uint32_t exo_capabilities_live(const struct exo_capabilities *table) { return table->live; }
+uint32_t exo_capabilities_live(const struct exo_capabilities *table) {
+    return table->live;
+}

@@ -1,6 +1,8 @@
 #include "kernel_model/exo/siphash.h"
 
-static uint64_t rotate_left(uint64_t value, unsigned bits) { return (value << bits) | (value >> (64 - bits)); }
+static uint64_t rotate_left(uint64_t value, unsigned bits) {
+    return (value << bits) | (value >> (64 - bits));
+}
 
 /* Section 2.2, figure 2.1: one SipRound. */
 static void sip_round(uint64_t v[4]) {

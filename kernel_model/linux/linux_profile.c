@@ -12,13 +12,13 @@ const struct param linux_profile_params[] = {
     {.key = #name, .type = PARAM_COST, .offset = offsetof(struct linux_profile, name.cost), .help = (text)},
     LINUX_STEPS(LINUX_STEP_ROW)
 #undef LINUX_STEP_ROW
-    {.key = "variation",
-     .type = PARAM_REAL,
-     .offset = offsetof(struct linux_profile, variation),
-     .default_text = "0",
-     .minimum = "0",
-     .maximum = "3",
-     .help = "coefficient of variation of the kernel's cycles for a packet: one lognormal factor a packet"},
+        {.key = "variation",
+         .type = PARAM_REAL,
+         .offset = offsetof(struct linux_profile, variation),
+         .default_text = "0",
+         .minimum = "0",
+         .maximum = "3",
+         .help = "coefficient of variation of the kernel's cycles for a packet: one lognormal factor a packet"},
     {.key = "stack",
      .type = PARAM_NODE,
      .offset = offsetof(struct linux_profile, stack_node),
@@ -78,52 +78,7 @@ void linux_profile_visit(const struct linux_profile *profile,
     for (const struct param *row = udp_stack_params; row->key != NULL; ++row) {
         if (row->type == PARAM_COST) {
             (void)snprintf(key, sizeof key, "stack.%s", row->key);
-            visit(context, key,
-                  (const struct cost *)(const void *)((const char *)&profile->stack + row->offset));
+            visit(context, key, (const struct cost *)(const void *)((const char *)&profile->stack + row->offset));
         }
     }
 }
-
-static const char *const wait_with_choices[] = {"recv", "epoll", NULL};
-static const char *const throttle_choices[] = {"adaptive", "fixed", "off", NULL};
-
-#define LINUX_CONFIG_ROWS                                                                                              \
-    ROW("nic", PARAM_TEXT, nic, "nic", NULL, NULL, "the network device of the machine that the driver takes")          \
-    ROW("ip", PARAM_TEXT, ip_text, "10.0.0.1", NULL, NULL, "the server's IPv4 address")                                \
-    ROW("mac", PARAM_TEXT, mac_text, "02:00:00:00:00:01", NULL, NULL, "the server's MAC address")                      \
-    ROW("queues", PARAM_INTEGER, queues, "1", "1", "16", "queue pairs, by receive-side scaling")                       \
-    ROW("interrupt_core", PARAM_INTEGER, interrupt_core, "0", "0", "63",                                               \
-        "the core that queue 0 interrupts; queue n interrupts the n-th after it")                                      \
-    ROW("receive_ring", PARAM_INTEGER, receive_ring, "512", "64", "4096", "receive descriptors of a queue (ixgbe)")    \
-    ROW("transmit_ring", PARAM_INTEGER, transmit_ring, "512", "64", "4096", "transmit descriptors of a queue (ixgbe)") \
-    ROW("napi_weight", PARAM_INTEGER, napi_weight, "64", "1", "4096", "packets that one poll may take")                \
-    ROW("netdev_budget", PARAM_INTEGER, netdev_budget, "300", "1", "100000",                                           \
-        "packets that one round of net_rx_action may take")                                                            \
-    ROW("softirq_restarts", PARAM_INTEGER, softirq_restarts, "10", "1", "1000",                                        \
-        "rounds of __do_softirq before the rest is left to ksoftirqd")                                                 \
-    ROW("receive_buffer", PARAM_BYTES, receive_buffer_bytes, "212992 B", "2304 B", "1 GiB", "net.core.rmem_default")   \
-    ROW("send_buffer", PARAM_BYTES, send_buffer_bytes, "212992 B", "2304 B", "1 GiB", "net.core.wmem_default")         \
-    ROW("truesize", PARAM_BYTES, truesize_bytes, "2304 B", "256 B", "64 KiB",                                          \
-        "what a packet counts against a socket's buffer: 2 KiB of page and the socket buffer's header (assumed)")      \
-    ROW("tick", PARAM_FREQUENCY, tick_hz, "250 Hz", "1 Hz", "10 kHz", "CONFIG_HZ (Ubuntu: 250)")                       \
-    ROW("idle_latency_limit", PARAM_TIME, idle_latency_limit, "2 us", "0 us", "10 ms",                                 \
-        "the governor takes no idle state that is slower to leave (pm_qos); assumed: tuned for latency")               \
-    ROW("sched_latency", PARAM_TIME, sched_latency, "6 ms", "100 us", "1 s",                                           \
-        "CFS: period in which each runs once; times 1 + log2(cores)")                                                  \
-    ROW("sched_min_granularity", PARAM_TIME, sched_min_granularity, "750 us", "10 us", "1 s",                          \
-        "CFS: the shortest slice; times 1 + log2(cores)")                                                              \
-    ROW("sched_wakeup_granularity", PARAM_TIME, sched_wakeup_granularity, "1 ms", "0 us", "1 s",                       \
-        "CFS: lead that a woken thread needs to pre-empt; times 1 + log2(cores)")
-
-const struct param linux_config_params[] = {
-#define ROW(name, kind, member, value, low, high, text)                                                                \
-    {.key = name,                                                                                                      \
-     .type = kind,                                                                                                     \
-     .offset = offsetof(struct linux_config, member),                                                                  \
-     .default_text = (value),                                                                                          \
-     .minimum = (low),                                                                                                 \
-     .maximum = (high),                                                                                                \
-     .help = (text)},
-    LINUX_CONFIG_ROWS
-#undef ROW
-    {0}};

@@ -1,0 +1,6 @@
+/* main.c: the program `stillsuit`. */
+#include "cli/cli.h"
+
+int main(int argc, char *argv[]) {
+    return cli_main(argc, argv);
+}

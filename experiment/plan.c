@@ -1,0 +1,201 @@
+/* One point of an experiment: its own tree, and the check of it in a process. */
+#include "experiment/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "experiment/point.h"
+#include "sim/error.h"
+
+/* A system's `workload:` wins over the experiment's, leaf by leaf. */
+static bool merge_workload(struct config *config, const struct config_node *node, const char *prefix,
+                           struct diagnostics *diagnostics)
+{
+    bool good = true;
+    for (size_t i = 0; i < node->count; i++) {
+        char path[512];
+        (void)snprintf(path, sizeof path, "%s.%s", prefix, node->keys[i]);
+        const struct config_node *child = node->children[i];
+        if (child->kind == CONFIG_MAPPING && config_path(config_root(config), path) != NULL) {
+            good = merge_workload(config, child, path, diagnostics) && good;
+            continue;
+        }
+        char *text = NULL;
+        size_t length = 0;
+        FILE *stream = open_memstream(&text, &length);
+        SIM_ASSERT(stream != NULL);
+        (void)fprintf(stream, "%s=", path);
+        if (child->kind == CONFIG_SCALAR) {
+            (void)fprintf(stream, child->quoted ? "\"%s\"" : "%s", child->text);
+        } else {
+            config_write(child, stream);
+        }
+        (void)fclose(stream);
+        good = config_set(config, text, diagnostics) && good;
+        free(text);
+    }
+    return good;
+}
+
+/* `workload` is this layer's: once merged, the system must not see it. */
+static void drop_key(struct config_node *node, const char *key)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < node->count; i++) {
+        if (strcmp(node->keys[i], key) != 0) {
+            node->keys[kept] = node->keys[i];
+            node->key_nodes[kept] = node->key_nodes[i];
+            node->children[kept++] = node->children[i];
+        }
+    }
+    node->count = kept;
+}
+
+static struct config_node *mutable_child(struct config_node *node, const char *key)
+{
+    for (size_t i = 0; node != NULL && node->kind == CONFIG_MAPPING && i < node->count; i++) {
+        if (strcmp(node->keys[i], key) == 0) {
+            return node->children[i];
+        }
+    }
+    return NULL;
+}
+
+bool plan_point_make(const struct experiment *experiment, size_t index, struct plan_point *point,
+                     struct diagnostics *diagnostics)
+{
+    memset(point, 0, sizeof *point);
+    point->experiment = experiment;
+    point->index = index;
+    point->place = index % experiment->matrix.points;
+    point->system = index / experiment->matrix.points;
+    point->config =
+        config_matrix_point(experiment->config, &experiment->matrix, point->place, point->values, diagnostics);
+    if (point->config == NULL) {
+        return false;
+    }
+    const struct config_node *root = config_root(point->config);
+    point->system_node = config_get(config_get(root, "systems"), experiment->systems[point->system].name);
+    const struct config_node *workload = config_get(point->system_node, "workload");
+    if (workload != NULL && workload->kind == CONFIG_MAPPING &&
+        !merge_workload(point->config, workload, "workload", diagnostics)) {
+        return false;
+    }
+    /* The tree may have moved under config_set. */
+    struct config_node *system =
+        mutable_child(mutable_child(config_root(point->config), "systems"), experiment->systems[point->system].name);
+    if (system != NULL && system->kind == CONFIG_MAPPING) {
+        drop_key(system, "workload");
+    }
+    point->system_node = system;
+    if (!config_bind(config_get(config_root(point->config), "run"), plan_run_params, &point->run, diagnostics)) {
+        return false;
+    }
+    point->seed = point->run.seed;
+    return true;
+}
+
+void plan_point_free(struct plan_point *point)
+{
+    config_free(point->config);
+    point->config = NULL;
+}
+
+/* The other end of plan_point_check: what was found, field by field. */
+static void send_diagnostics(const struct diagnostics *diagnostics, FILE *out)
+{
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        const struct diagnostic *item = &diagnostics->items[i];
+        (void)fprintf(out, "%d\x1f%s\x1f%u\x1f%u\x1f%s\x1e", item->warning ? 1 : 0, item->file ? item->file : "",
+                      item->line, item->column, item->text);
+    }
+}
+
+static bool known_already(const struct diagnostics *diagnostics, const char *file, uint32_t line, uint32_t column,
+                          const char *text)
+{
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        const struct diagnostic *item = &diagnostics->items[i];
+        if (item->line == line && item->column == column && strcmp(item->text, text) == 0 &&
+            strcmp(item->file != NULL ? item->file : "", file) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void take_record(struct diagnostics *diagnostics, char *record)
+{
+    char *fields[5];
+    char *rest = record;
+    for (size_t i = 0; i < 5; i++) {
+        fields[i] = rest;
+        char *end = strchr(rest, '\x1f');
+        if (end == NULL) {
+            SIM_ASSERT(i == 4);
+            break;
+        }
+        *end = '\0';
+        rest = end + 1;
+    }
+    const uint32_t line = (uint32_t)strtoul(fields[2], NULL, 10);
+    const uint32_t column = (uint32_t)strtoul(fields[3], NULL, 10);
+    if (fields[0][0] == '0' && !known_already(diagnostics, fields[1], line, column, fields[4])) {
+        diagnostics_add(diagnostics, fields[1], line, column, "%s", fields[4]);
+    }
+}
+
+static void take_diagnostics(struct diagnostics *diagnostics, FILE *in)
+{
+    char *record = NULL;
+    size_t capacity = 0;
+    ssize_t length;
+    while ((length = getdelim(&record, &capacity, '\x1e', in)) > 0) {
+        if (record[length - 1] == '\x1e') {
+            record[length - 1] = '\0';
+            take_record(diagnostics, record);
+        }
+    }
+    free(record);
+}
+
+static void check_in_child(const struct experiment *experiment, size_t index, int fd)
+{
+    struct diagnostics found;
+    diagnostics_init(&found);
+    struct plan_point point;
+    if (plan_point_make(experiment, index, &point, &found)) {
+        (void)point_check(&point, &found);
+    }
+    FILE *out = fdopen(fd, "we");
+    if (out != NULL) {
+        send_diagnostics(&found, out);
+        (void)fclose(out);
+    }
+    _exit(0);
+}
+
+void plan_point_check(const struct experiment *experiment, size_t index, struct diagnostics *diagnostics)
+{
+    int ends[2];
+    SIM_ASSERT(pipe(ends) == 0);
+    (void)fflush(NULL);
+    const pid_t child = fork();
+    SIM_ASSERT(child >= 0);
+    if (child == 0) {
+        (void)close(ends[0]);
+        check_in_child(experiment, index, ends[1]);
+    }
+    (void)close(ends[1]);
+    FILE *in = fdopen(ends[0], "re");
+    SIM_ASSERT(in != NULL);
+    take_diagnostics(diagnostics, in);
+    (void)fclose(in);
+    int status = 0;
+    (void)waitpid(child, &status, 0);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        diagnostics_add(diagnostics, experiment->path, 0, 0, "the check of point %zu ended abnormally", index);
+    }
+}

@@ -1,0 +1,68 @@
+/* results.h: what a point writes, and the results folder that it ends up in.
+ *
+ * A point's process writes records, one a line: "<kind>\t<text>". For a CSV row the
+ * kind is the file and the text the row whole, with point, system and matrix in
+ * front; so that rows depend on the point alone, in whatever process it ran. */
+#ifndef STILLSUIT_EXPERIMENT_RESULTS_H
+#define STILLSUIT_EXPERIMENT_RESULTS_H
+
+#include <stdio.h>
+
+#include "experiment/plan.h"
+#include "sim/ledger.h"
+#include "sim/stats_sink.h"
+
+enum result_file {
+    RESULT_BREAKDOWN,
+    RESULT_LATENCY,
+    RESULT_THROUGHPUT,
+    RESULT_UTILIZATION,
+    RESULT_COUNTERS,
+    RESULT_FILES
+};
+extern const char *const result_file_names[RESULT_FILES]; /* "breakdown.csv" */
+
+/* ---- In the point's process ---- */
+
+/* Every component that owned a measured request, the report's rows, their sum
+ * ("rows", if a group for it was added) and the whole ("end_to_end"). */
+void results_write_breakdown(FILE *out, const struct plan_point *point, struct ledger *ledger, size_t rows_group,
+                             bool has_rows);
+void results_write_latency(FILE *out, const struct plan_point *point, const struct histogram *latency);
+void results_write_throughput(FILE *out, const struct plan_point *point, double offered_per_s, double completed_per_s,
+                              double dropped_per_s, double bytes_per_s);
+/* A sink that writes counters.csv and utilization.csv rows. */
+struct results_sink {
+    FILE *out;
+    const struct plan_point *point;
+    sim_time end;
+};
+struct stats_sink results_stats_sink(struct results_sink *sink);
+void results_write_counter(FILE *out, const struct plan_point *point, const char *instance, const char *counter,
+                           uint64_t value);
+/* A profile's cost that was not charged in this point. */
+void results_write_unused(FILE *out, const struct plan_point *point, const char *key);
+void results_write_warning(FILE *out, const struct plan_point *point, const char *text);
+/* The last record: its presence says that the point is finished. */
+void results_write_done(FILE *out, uint64_t events, uint64_t requests, double wall_seconds, uint64_t peak_memory_bytes);
+
+/* ---- In the parent ---- */
+
+struct results_folder {
+    char path[1024];
+    FILE *files[RESULT_FILES];
+    uint64_t digest;
+};
+/* Makes the folder, writes config.yaml and the CSVs' headers. */
+enum error_code results_open(struct results_folder *folder, const struct experiment *experiment, const char *path,
+                             struct error *error);
+/* Appends a finished point's records; flushes. Costs that it did not use go to
+ * `unused` (may be NULL), warnings to stderr. */
+enum error_code results_append(struct results_folder *folder, const char *records_path, struct run_summary *summary,
+                               FILE *unused, struct error *error);
+void results_close(struct results_folder *folder);
+enum error_code results_write_manifest(const struct results_folder *folder, const struct experiment *experiment,
+                                       const struct run_options *options, const struct run_summary *summary,
+                                       uint64_t seed, struct error *error);
+
+#endif

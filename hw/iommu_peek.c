@@ -1,0 +1,51 @@
+/* iommu_peek.c: what the tables say, read without the hardware: no time passes, no
+ * cache learns, nothing is counted. */
+#include "hw/iommu_internal.h"
+
+static bool read_words(const struct iommu *iommu, uint64_t address, uint64_t *words, uint32_t count) {
+    if (!memory_contains(iommu->memory, address, count * sizeof *words)) {
+        return false;
+    }
+    memory_read(iommu->memory, address, words, count * sizeof *words);
+    return true;
+}
+
+static bool peek_context(const struct iommu *iommu, uint16_t requester_id, uint64_t entry[2]) {
+    const uint64_t bus = requester_id >> 8U;
+    const uint64_t device_function = requester_id & 0xffU;
+    if (iommu->root_table == 0 || !read_words(iommu, iommu->root_table + bus * 16, entry, 2) ||
+        (entry[0] & IOMMU_ROOT_PRESENT) == 0) {
+        return false;
+    }
+    const uint64_t table = entry[0] & IOMMU_ROOT_CONTEXT_TABLE;
+    return read_words(iommu, table + device_function * 16, entry, 2) && (entry[0] & IOMMU_CONTEXT_PRESENT) != 0;
+}
+
+static bool peek_tables(const struct iommu *iommu, uint64_t table, uint64_t iova, bool write, uint64_t *physical) {
+    const uint64_t right = write ? IOMMU_PTE_WRITE : IOMMU_PTE_READ;
+    for (unsigned level = IOMMU_LEVELS; level >= 1; --level) {
+        uint64_t entry = 0;
+        if (!read_words(iommu, iommu_entry_address(table, iova >> IOMMU_PAGE_BITS, level), &entry, 1) ||
+            (entry & right) == 0 || (level > 1 && (entry & IOMMU_PTE_PAGE_SIZE) != 0)) {
+            return false;
+        }
+        table = entry & IOMMU_PTE_ADDRESS;
+    }
+    *physical = table | iova % MEMORY_FRAME_BYTES;
+    return memory_contains(iommu->memory, *physical, 1);
+}
+
+bool iommu_peek(const struct iommu *iommu, uint16_t requester_id, uint64_t iova, bool write, uint64_t *physical) {
+    uint64_t entry[2];
+    *physical = iova;
+    if (iommu->config.mode != IOMMU_ON) {
+        return memory_contains(iommu->memory, iova, 1);
+    }
+    if (iova >> IOMMU_ADDRESS_BITS != 0 || !peek_context(iommu, requester_id, entry)) {
+        return false;
+    }
+    if ((entry[0] & IOMMU_CONTEXT_TYPE) == IOMMU_CONTEXT_TYPE_PASS_THROUGH) {
+        return memory_contains(iommu->memory, iova, 1);
+    }
+    return peek_tables(iommu, entry[0] & IOMMU_CONTEXT_TABLE, iova, write, physical);
+}

@@ -1,0 +1,106 @@
+#include "kernel_model/exo/environment.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* User mappings start here: high enough to be no physical address by accident. */
+static const uint64_t FIRST_VIRTUAL = UINT64_C(0x100000000000);
+
+struct exo_limits exo_limits_default(void) {
+    return (struct exo_limits){
+        .ports = 1024, .filters = 64, .queues = 8, .frames = 65536, .address = 0, .address_mask = UINT32_MAX};
+}
+
+/* Frames of page tables: remembered, to be given back with the environment. */
+static uint64_t table_frame_allocate(void *context) {
+    struct exo_environment *environment = context;
+    const uint64_t frame = frames_allocate(environment->kernel->frames);
+    if (frame == 0) {
+        return 0;
+    }
+    if (environment->table_frame_count == environment->table_frame_capacity) {
+        environment->table_frame_capacity = 2 * environment->table_frame_capacity + 16;
+        environment->table_frames =
+            realloc(environment->table_frames, environment->table_frame_capacity * sizeof *environment->table_frames);
+        SIM_ASSERT(environment->table_frames != NULL);
+    }
+    environment->table_frames[environment->table_frame_count++] = frame;
+    return frame;
+}
+
+struct exo_environment *exo_environment_create(struct exo_kernel *kernel, const char *name,
+                                               const struct exo_limits *limits, struct error *error) {
+    exo_enter(kernel, NULL);
+    struct exo_environment *environment = calloc(1, sizeof *environment);
+    SIM_ASSERT(environment != NULL);
+    environment->kernel = kernel;
+    environment->number = ++kernel->last_environment;
+    environment->limits = *limits;
+    environment->next_virtual = FIRST_VIRTUAL;
+    (void)snprintf(environment->name, sizeof environment->name, "%s", name);
+    environment->space = address_space_create(kernel->machine->memory, table_frame_allocate, environment);
+    /* The IOMMU keeps its domains to the end, so their tables are the kernel's. */
+    environment->domain = iommu_domain_create(kernel->machine->iommu, frames_allocate_callback, kernel->frames, error);
+    struct exo_environment **end = &kernel->environments;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = environment;
+    if (environment->space == NULL || environment->domain == NULL) {
+        (void)error_set(error, ERR_EXHAUSTED, "%s: no memory for page tables", name);
+        exo_environment_destroy(environment);
+        return NULL;
+    }
+    return environment;
+}
+
+void exo_environment_destroy(struct exo_environment *environment) {
+    struct exo_kernel *kernel = environment->kernel;
+    exo_capability_revoke_holder(kernel->capabilities, environment->number);
+    struct exo_environment **at = &kernel->environments;
+    while (*at != environment) {
+        at = &(*at)->next;
+    }
+    *at = environment->next;
+    if (environment->space != NULL) {
+        address_space_free(environment->space);
+    }
+    for (uint32_t i = 0; i < environment->table_frame_count; i++) {
+        frames_give_back(kernel->frames, environment->table_frames[i]);
+    }
+    free(environment->table_frames);
+    free(environment);
+}
+
+enum error_code exo_derive(struct exo_environment *environment, const struct exo_handle *handle, unsigned rights,
+                           const struct exo_environment *to, struct exo_handle *out, struct error *error) {
+    struct exo_kernel *kernel = environment->kernel;
+    exo_enter(kernel, &kernel->costs->capability_check);
+    enum error_code code = OK;
+    const enum exo_refusal refusal =
+        exo_capability_derive(kernel->capabilities, environment->number, handle, rights, to->number, out, &code);
+    kernel->counters.refused[refusal]++;
+    environment->counters.refused[refusal]++;
+    if (code != OK) {
+        return error_set(error, code, "%s: no capability for %s: %s", environment->name, to->name,
+                         refusal != EXO_ALLOWED ? exo_refusal_text(refusal) : error_code_text(code));
+    }
+    return OK;
+}
+
+enum error_code exo_revoke(struct exo_environment *environment, const struct exo_handle *handle, struct error *error) {
+    exo_enter(environment->kernel, NULL);
+    const enum error_code code = exo_check(environment, handle, (enum exo_type)handle->type, EXO_CONTROL, NULL, error);
+    if (code == OK) {
+        exo_capability_revoke(environment->kernel->capabilities, handle);
+    }
+    return code;
+}
+
+uint64_t exo_environment_reserve(struct exo_environment *environment, uint64_t length_bytes) {
+    const uint64_t at = environment->next_virtual;
+    const uint64_t frames = (length_bytes + MEMORY_FRAME_BYTES - 1) / MEMORY_FRAME_BYTES;
+    /* One page is left out behind each run: an overrun faults. */
+    environment->next_virtual += (frames + 1) * MEMORY_FRAME_BYTES;
+    return at;
+}

@@ -1,0 +1,55 @@
+/* environment.h: an environment: a protection domain, what other systems call a
+ * process. It has an address space, an IOMMU domain that shows its devices the same
+ * addresses, capabilities, and limits to what it may take. */
+#ifndef STILLSUIT_KERNEL_MODEL_EXO_ENVIRONMENT_H
+#define STILLSUIT_KERNEL_MODEL_EXO_ENVIRONMENT_H
+
+#include "hw/iommu.h"
+#include "hw/mmu.h"
+#include "kernel_model/exo/exokernel.h"
+
+/* Shares of what there is. */
+struct exo_limits {
+    uint64_t ports;                 /* distinct local ports that its receive filters may name */
+    uint64_t filters;               /* capabilities of type filter */
+    uint64_t queues;                /* queue pairs */
+    uint64_t frames;                /* page frames */
+    uint32_t address, address_mask; /* local addresses that its filters may name */
+};
+/* 1,024 ports, 64 filters, 8 queues, 65,536 frames, no address. */
+struct exo_limits exo_limits_default(void);
+
+struct exo_environment {
+    struct exo_environment *next;
+    struct exo_kernel *kernel;
+    uint32_t number; /* from 1; never used again */
+    char name[32];
+    struct address_space *space;
+    struct iommu_domain *domain;
+    struct exo_limits limits;
+    uint64_t frames_held, filters_held, queues_held;
+    uint64_t next_virtual;  /* where the next mapping goes that asks for no address */
+    uint64_t *table_frames; /* frames that its page tables take */
+    uint32_t table_frame_count, table_frame_capacity;
+    uint64_t page_faults_ended; /* of threads that are gone */
+    struct exo_counters counters;
+};
+
+/* A new environment without any capability. The kernel owns it. */
+struct exo_environment *exo_environment_create(struct exo_kernel *kernel, const char *name,
+                                               const struct exo_limits *limits, struct error *error);
+/* Revokes all that it holds, with what was derived from it, and ends it. Its
+ * threads must not be running. */
+void exo_environment_destroy(struct exo_environment *environment);
+
+/* Derives a capability with no more rights for `to`, which may be the environment
+ * itself: how authority is passed, and lessened. */
+enum error_code exo_derive(struct exo_environment *environment, const struct exo_handle *handle, unsigned rights,
+                           const struct exo_environment *to, struct exo_handle *out, struct error *error);
+/* Revokes a capability and its whole subtree; takes EXO_CONTROL. */
+enum error_code exo_revoke(struct exo_environment *environment, const struct exo_handle *handle, struct error *error);
+
+/* A run of virtual addresses that nothing maps yet. */
+uint64_t exo_environment_reserve(struct exo_environment *environment, uint64_t length_bytes);
+
+#endif

@@ -1,0 +1,31 @@
+/* linux_stats.c: the kernel's counters, summed over its CPUs. */
+#include <string.h>
+
+#include "kernel_model/linux/linux_internal.h"
+
+void linux_visit_stats(const struct system *system, const struct stats_sink *sink) {
+    const struct linux_system *self = (const struct linux_system *)system;
+    struct linux_counters sum = {0};
+    for (unsigned i = 0; i < system->machine->core_count; ++i) {
+#define ADD(counter) sum.counter += self->cpus[i].counters.counter;
+        LINUX_COUNTERS(ADD)
+#undef ADD
+    }
+#define TELL(counter) stats_counter(sink, self->config.name, #counter, sum.counter);
+    LINUX_COUNTERS(TELL)
+#undef TELL
+    for (int verdict = NET_OK + 1; verdict < NET_VERDICTS; ++verdict) {
+        if (self->stack.verdicts[verdict] > 0) {
+            stats_counter(sink, self->config.name, net_verdict_text((enum net_verdict)verdict),
+                          self->stack.verdicts[verdict]);
+        }
+    }
+}
+
+void linux_reset_stats(struct system *system) {
+    struct linux_system *self = (struct linux_system *)system;
+    for (unsigned i = 0; i < system->machine->core_count; ++i) {
+        self->cpus[i].counters = (struct linux_counters){0};
+    }
+    memset(self->stack.verdicts, 0, sizeof self->stack.verdicts);
+}

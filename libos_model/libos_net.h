@@ -1,0 +1,172 @@
+/* libos_net.h: what the library OSes share: a process is an environment with a
+ * virtual function, a thread has a queue pair and a core of its own, and polls.
+ *
+ * Everything below the system interface runs in the process: the exokernel is
+ * entered to open a socket (a filter is checked and bound in the NIC) and to sleep,
+ * never for a packet.
+ *
+ * On a packet's path: ready (waiting) -> net_stack_in -> socket_queue (waiting; no
+ * time passes if the thread receives at once) -> net_stack_in -> [copy_in] -> app ->
+ * [copy_out] -> net_stack_out -> doorbell_write -> the NIC. */
+#ifndef STILLSUIT_LIBOS_MODEL_LIBOS_NET_H
+#define STILLSUIT_LIBOS_MODEL_LIBOS_NET_H
+
+#include "kernel_model/common/system.h"
+#include "kernel_model/exo/doorbell.h"
+#include "kernel_model/exo/filter.h"
+#include "libos_model/libos_profile.h"
+#include "libos_model/vf_driver.h"
+#include "sim/random.h"
+#include "stack/udp_stack.h"
+
+enum { LIBOS_NEIGHBOURS = 64, LIBOS_SOCKETS_HASH = 64 };
+
+struct libos_system {
+    struct system base;
+    enum libos_kind kind;
+    struct libos_config config;
+    struct libos_profile profile;
+    struct exo_kernel *kernel;
+    struct device *nic;
+    struct libos_process *processes, **processes_end;
+    uint32_t process_count;
+};
+
+struct libos_process {
+    struct system_process base;
+    struct libos_process *next;
+    struct exo_environment *environment;
+    struct exo_handle function;
+    uint64_t registers; /* the function's, in its address space */
+    uint8_t mac[6];
+    struct libos_thread *threads;
+    char name[32];
+};
+
+/* A packet in a buffer of the thread's pool, between arrival and the NIC. */
+struct libos_packet {
+    struct libos_packet *next; /* in a socket's queue */
+    uint32_t buffer;
+    uint32_t payload_bytes;
+    uint64_t payload; /* physical */
+    struct net_udp udp;
+    struct request *request;
+};
+
+struct libos_neighbour {
+    uint32_t ip; /* 0: none */
+    uint8_t mac[6];
+};
+
+struct libos_counters {
+    uint64_t received, sent, no_socket, socket_full, bad_packets, bad_checksums, transmit_waits, sleeps,
+        unknown_neighbours;
+};
+
+struct libos_thread {
+    struct system_thread base;
+    struct libos_thread *next;
+    struct libos_process *process;
+    struct exo_thread *thread;
+    struct context *context;
+    struct exo_handle queue, end_point, doorbell;
+    uint32_t queue_index;
+    struct vf_driver driver;
+    struct udp_stack stack;
+    struct random_stream *random;
+    struct memory_watch watch;
+    uint64_t lines_at[LIBOS_STEP_COUNT]; /* working sets of the steps */
+    struct libos_packet *packets;        /* by buffer */
+    uint32_t queued;                     /* of them in sockets' queues */
+    struct libos_socket *sockets[LIBOS_SOCKETS_HASH];
+    struct libos_neighbour neighbours[LIBOS_NEIGHBOURS];
+    struct libos_counters counters;
+    void (*body)(struct system_thread *thread, void *argument);
+    void *argument;
+};
+
+struct libos_socket {
+    struct system_socket base;
+    struct libos_socket *next; /* of the same hash */
+    struct libos_thread *thread;
+    uint16_t port;
+    struct exo_handle filter;
+    struct libos_packet *first, *last;
+};
+
+/* "socket_queue": a datagram that its thread has taken off the ring for a socket and
+ * not yet received. */
+extern ledger_component libos_socket_queue;
+
+static inline struct libos_thread *libos_thread_of(struct system_thread *thread) {
+    return (struct libos_thread *)(void *)thread;
+}
+static inline struct libos_socket *libos_socket_of(struct system_socket *socket) {
+    return (struct libos_socket *)(void *)socket;
+}
+static inline struct libos_system *libos_system_of(const struct libos_thread *thread) {
+    return (struct libos_system *)(void *)thread->process->base.system;
+}
+
+/* ---- libos_system.c: members of the ops tables that all share ---- */
+void libos_declare_components(void);
+struct system *libos_create(const struct system_ops *ops, enum libos_kind kind, struct machine *machine,
+                            const struct config_node *node, struct diagnostics *diagnostics);
+void libos_destroy(struct system *system);
+struct system_address libos_address(const struct system *system);
+struct system_process *libos_process_create(struct system *system, const char *name, struct error *error);
+void libos_visit_stats(const struct system *system, const struct stats_sink *sink);
+void libos_reset_stats(struct system *system);
+void libos_visit_costs(const struct system *system,
+                       void (*visit)(void *context, const char *key, const struct cost *cost), void *context);
+
+/* ---- libos_thread.c ---- */
+struct system_thread *libos_thread_create(struct system_process *process, unsigned core,
+                                          void (*body)(struct system_thread *thread, void *argument), void *argument,
+                                          struct error *error);
+void libos_thread_free(struct libos_thread *thread);
+void libos_compute(struct system_thread *thread, struct request *request, sim_time duration);
+struct context *libos_thread_context(struct system_thread *thread);
+/* Charges a step to the present work, with the stage's variation. */
+void libos_charge(struct libos_thread *thread, enum libos_step step);
+/* Begins a stage of a packet's path: the work is `request`'s, and its cycles vary by
+ * a factor drawn now. */
+void libos_stage(struct libos_thread *thread, ledger_component component, struct request *request);
+/* Zeroed memory of the process, whole frames; physical address, 0 on error. */
+uint64_t libos_memory(struct libos_process *process, uint64_t length_bytes, struct error *error);
+
+/* ---- libos_socket.c ---- */
+enum error_code libos_socket_open_udp(struct system_thread *thread, uint16_t port, struct system_socket **socket);
+void libos_sockets_free(struct libos_thread *thread);
+enum error_code libos_socket_wait(struct system_thread *thread, struct system_socket *socket, enum system_wait how);
+/* The next packet for a socket, its work begun in "net_stack_in"; NULL if none has
+ * arrived. Its buffer is the caller's. */
+struct libos_packet *libos_receive_packet(struct libos_thread *thread, struct libos_socket *socket);
+/* Gives a packet's buffer back to the pool. */
+void libos_packet_done(struct libos_thread *thread, struct libos_packet *packet);
+
+/* ---- libos_send.c ---- */
+/* A packet with an empty payload area, waiting for the NIC to return one if need be
+ * (the request waits, too). */
+struct libos_packet *libos_packet_take(struct libos_thread *thread, struct request *request);
+/* Waits until the transmit ring has a slot. */
+void libos_await_transmit(struct libos_thread *thread, struct request *request);
+/* Headers for `length_bytes` of payload, descriptor, doorbell; in "net_stack_out".
+ * The packet is the NIC's afterwards. */
+enum error_code libos_transmit_udp(struct libos_thread *thread, const struct libos_socket *socket,
+                                   struct libos_packet *packet, uint32_t length_bytes, struct system_endpoint to,
+                                   struct request *request);
+/* The descriptor and doorbell alone, for a frame of so many bytes. */
+enum error_code libos_transmit_frame(struct libos_thread *thread, struct libos_packet *packet, uint32_t frame_bytes,
+                                     struct request *request);
+void libos_neighbour_learn(struct libos_thread *thread, uint32_t ip, const uint8_t mac[6]);
+
+/* ---- libos_place.c: buffers that are packets (native, driver) ---- */
+enum error_code libos_place_buffer_create(struct system_thread *thread, uint32_t capacity_bytes,
+                                          struct system_buffer *buffer);
+/* Puts a packet into a buffer, in place of the one that is in it. */
+void libos_place_packet(struct libos_thread *thread, struct system_buffer *buffer, struct libos_packet *packet);
+/* Takes the packet out of a buffer, or an empty one if there is none. */
+struct libos_packet *libos_unplace_packet(struct libos_thread *thread, struct system_buffer *buffer);
+
+#endif

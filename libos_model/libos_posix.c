@@ -1,0 +1,76 @@
+/* libos_posix.c: "arrakis_posix": POSIX sockets in the library: the payload is copied
+ * between packets and the application's memory, as recvfrom and sendto have it. */
+#include "libos_model/libos_net.h"
+#include "libos_model/libos_systems.h"
+
+static struct system *create(struct machine *machine, const struct config_node *node, struct diagnostics *diagnostics) {
+    return libos_create(&arrakis_posix_ops, LIBOS_POSIX, machine, node, diagnostics);
+}
+
+static enum error_code buffer_create(struct system_thread *thread, uint32_t capacity_bytes,
+                                     struct system_buffer *buffer) {
+    struct error error = {OK, ""};
+    *buffer = (struct system_buffer){.capacity_bytes = capacity_bytes};
+    buffer->physical = libos_memory(libos_thread_of(thread)->process, (uint64_t)capacity_bytes + 1, &error);
+    return buffer->physical != 0 ? OK : error.code;
+}
+
+static enum error_code receive(struct system_thread *base, struct system_socket *handle, struct system_buffer *into) {
+    struct libos_thread *thread = libos_thread_of(base);
+    struct libos_packet *packet = libos_receive_packet(thread, libos_socket_of(handle));
+    if (packet == NULL) {
+        return ERR_AGAIN;
+    }
+    libos_stage(thread, system_components.net_stack_in, packet->request);
+    libos_charge(thread, LIBOS_socket_receive);
+    libos_stage(thread, system_components.copy_in, packet->request);
+    libos_charge(thread, LIBOS_copy_in);
+    /* What does not fit is cut off, as recvfrom does. */
+    into->length_bytes = packet->payload_bytes < into->capacity_bytes ? packet->payload_bytes : into->capacity_bytes;
+    cpu_copy(thread->context, into->physical, packet->payload, into->length_bytes);
+    into->peer = (struct system_endpoint){.address = packet->udp.source_ip, .port = packet->udp.source_port};
+    into->request = packet->request;
+    libos_packet_done(thread, packet);
+    cpu_work_for(thread->context, system_components.app, into->request);
+    return OK;
+}
+
+static enum error_code send(struct system_thread *base, struct system_socket *handle, struct system_buffer *buffer,
+                            struct system_endpoint to) {
+    struct libos_thread *thread = libos_thread_of(base);
+    struct request *request = buffer->request;
+    if (buffer->length_bytes > FRAME_BYTES_MAX - NET_UDP_HEADERS_BYTES) {
+        return ERR_RANGE;
+    }
+    struct libos_packet *packet = libos_packet_take(thread, request);
+    libos_stage(thread, system_components.net_stack_out, request);
+    libos_charge(thread, LIBOS_socket_send);
+    libos_stage(thread, system_components.copy_out, request);
+    libos_charge(thread, LIBOS_copy_out);
+    cpu_copy(thread->context, packet->payload, buffer->physical, buffer->length_bytes);
+    buffer->request = NULL;
+    return libos_transmit_udp(thread, libos_socket_of(handle), packet, buffer->length_bytes, to, request);
+}
+
+const struct system_ops arrakis_posix_ops = {
+    .type_name = "arrakis_posix",
+    .help = "a library OS on the exokernel with POSIX sockets (Arrakis/P)",
+    .profile_params = libos_profile_params,
+    .params = libos_config_params,
+    .declare_components = libos_declare_components,
+    .create = create,
+    .destroy = libos_destroy,
+    .address = libos_address,
+    .process_create = libos_process_create,
+    .thread_create = libos_thread_create,
+    .socket_open_udp = libos_socket_open_udp,
+    .buffer_create = buffer_create,
+    .socket_wait = libos_socket_wait,
+    .receive = receive,
+    .send = send,
+    .compute = libos_compute,
+    .thread_context = libos_thread_context,
+    .visit_stats = libos_visit_stats,
+    .reset_stats = libos_reset_stats,
+    .visit_costs = libos_visit_costs,
+};

@@ -1,0 +1,70 @@
+/* libos_profile.h: what a library OS's steps cost, and what an entry of its type may
+ * say. One profile file serves all three systems. */
+#ifndef STILLSUIT_LIBOS_MODEL_LIBOS_PROFILE_H
+#define STILLSUIT_LIBOS_MODEL_LIBOS_PROFILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel_model/exo/environment.h"
+#include "sim/config.h"
+#include "sim/param.h"
+#include "stack/udp_stack.h"
+
+enum libos_kind { LIBOS_POSIX = 1, LIBOS_NATIVE = 2, LIBOS_DRIVER = 4, LIBOS_STACK = 3, LIBOS_ALL = 7 };
+
+/* key, which systems charge it, help */
+#define LIBOS_STEPS(X)                                                                                                 \
+    X(poll, LIBOS_ALL, "one turn of the event loop that asks the receive ring")                                        \
+    X(rx_descriptor, LIBOS_ALL, "driver: taking one packet off the receive ring")                                      \
+    X(tx_descriptor, LIBOS_ALL, "driver: writing one transmit descriptor")                                             \
+    X(rx_refill, LIBOS_ALL, "driver: giving the receive ring one buffer, without the doorbell")                        \
+    X(tx_reclaim, LIBOS_ALL, "driver: taking one transmitted buffer back")                                             \
+    X(demultiplex, LIBOS_STACK, "finding a datagram's socket")                                                         \
+    X(socket_receive, LIBOS_POSIX, "recvfrom in the library, without the copy")                                        \
+    X(socket_send, LIBOS_POSIX, "sendto in the library, without the copy")                                             \
+    X(copy_in, LIBOS_POSIX, "a copy out of a packet, beyond what its bytes take")                                      \
+    X(copy_out, LIBOS_POSIX, "a copy into a packet, with its buffer, beyond what its bytes take")                      \
+    X(bounce, LIBOS_DRIVER, "swapping addresses and ports in place")
+
+enum libos_step {
+#define LIBOS_STEP_ENUM(name, systems, help) LIBOS_##name,
+    LIBOS_STEPS(LIBOS_STEP_ENUM)
+#undef LIBOS_STEP_ENUM
+        LIBOS_STEP_COUNT
+};
+
+struct libos_profile {
+    struct cost steps[LIBOS_STEP_COUNT];
+    double variation; /* coefficient of variation of a stage's code cycles */
+    const struct config_node *stack_node, *exokernel_node;
+    struct udp_stack_costs stack;
+    struct exo_costs exokernel;
+};
+extern const struct param libos_profile_params[];
+
+/* Fills a profile from `profile:`; false if anything was reported. */
+bool libos_profile_bind(const struct config_node *node, struct libos_profile *profile, struct diagnostics *diagnostics);
+/* Calls `visit` for every cost that a run of such a system charges. */
+void libos_profile_visit(const struct libos_profile *profile, enum libos_kind kind, bool checksum_offload,
+                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context);
+/* Bytes of memory that the steps and the stack touch, beside packets and rings. */
+uint64_t libos_profile_working_set_bytes(const struct libos_profile *profile);
+
+/* The system's entry. */
+struct libos_config {
+    const char *name, *type, *nic, *ip_text, *mac_text;
+    const struct config_node *profile_node;
+    uint64_t ring, buffers, refill_batch;
+    bool checksum_offload;
+    int idle; /* enum exo_idle */
+    struct exo_limits limits;
+    uint32_t ip;
+    uint8_t mac[6];
+};
+extern const struct param libos_config_params[];
+
+/* Fills the configuration of an entry; false if anything was reported. */
+bool libos_config_bind(const struct config_node *node, struct libos_config *config, struct diagnostics *diagnostics);
+
+#endif

@@ -1,0 +1,193 @@
+/* interpreter.c: the threads of a script. */
+#include "workloads/interpreter.h"
+
+#include <stdlib.h>
+
+#include "sim/engine.h"
+#include "sim/random.h"
+#include "workloads/script_internal.h"
+
+/* Rounds of the loop at one instant after which it is taken to stand still. */
+enum { STALL_ROUNDS = 1000000 };
+
+struct interpreter {
+    const struct script *script;
+    struct system *system;
+    const char *name;
+    struct workload_thread *threads;
+    unsigned thread_count, in_setup;
+    void (*ready)(void *context);
+    void *ready_context;
+    void (*failed)(void *context);
+    void *failed_context;
+};
+
+enum op_result run_failed(struct workload_thread *thread, enum error_code code, const char *what) {
+    (void)error_set(&thread->error, code, "%s, thread %u: %s: %s", thread->interpreter->name, thread->index, what,
+                    error_code_text(code));
+    return OP_FAILED;
+}
+
+enum op_result run_block(struct workload_thread *thread, const struct block *block) {
+    enum op_result result = OP_DONE;
+    for (size_t i = 0; i < block->count && result == OP_DONE; ++i) {
+        result = block->ops[i].type->run(thread, block->ops[i].config);
+    }
+    return result;
+}
+
+static enum op_result make_buffers(struct workload_thread *thread) {
+    const struct script *script = thread->interpreter->script;
+    for (size_t i = 0; i < script->buffer_count; ++i) {
+        const enum error_code code =
+            thread->ops->buffer_create(thread->thread, (uint32_t)script->buffer_bytes, &thread->buffers[i]);
+        if (code != OK) {
+            return run_failed(thread, code, "making a buffer");
+        }
+    }
+    return OP_DONE;
+}
+
+static void end_setup(struct interpreter *interpreter) {
+    interpreter->in_setup -= 1;
+    if (interpreter->in_setup == 0 && interpreter->ready != NULL) {
+        interpreter->ready(interpreter->ready_context);
+    }
+}
+
+/* Ends only when an operation fails: the run ends first otherwise. */
+static void loop(struct workload_thread *thread, const struct block *block) {
+    sim_time last = SIM_TIME_MAX;
+    unsigned rounds = 0;
+    do {
+        const sim_time now = sim_now();
+        rounds = now == last ? rounds + 1 : 0;
+        last = now;
+        if (rounds == STALL_ROUNDS) { /* sockets that are never empty, and nothing that takes time */
+            (void)run_failed(thread, ERR_UNSUPPORTED, "its loop takes no simulated time");
+            return;
+        }
+        thread->counters[WORKLOAD_LOOPS] += 1;
+    } while (run_block(thread, block) != OP_FAILED);
+}
+
+static void body(struct system_thread *system_thread, void *argument) {
+    struct workload_thread *thread = argument;
+    struct interpreter *interpreter = thread->interpreter;
+    thread->thread = system_thread;
+    if (make_buffers(thread) == OP_DONE && run_block(thread, &interpreter->script->setup) == OP_DONE) {
+        end_setup(interpreter);
+        loop(thread, &interpreter->script->loop);
+    }
+    if (interpreter->failed != NULL) {
+        interpreter->failed(interpreter->failed_context);
+    }
+}
+
+static void prepare(struct interpreter *interpreter, unsigned index) {
+    struct workload_thread *thread = &interpreter->threads[index];
+    char stream[SCRIPT_NAME_BYTES];
+    (void)snprintf(stream, sizeof stream, "%s.thread%u", interpreter->name, index);
+    thread->interpreter = interpreter;
+    thread->index = index;
+    thread->ops = interpreter->system->ops;
+    thread->clock = &interpreter->system->machine->clock;
+    thread->sockets = calloc(interpreter->script->socket_count + 1, sizeof *thread->sockets);
+    thread->buffers = calloc(interpreter->script->buffer_count + 1, sizeof *thread->buffers);
+    thread->random = random_stream_create(stream);
+    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL, "out of memory");
+}
+
+static bool create_threads(struct interpreter *interpreter, unsigned first_core, struct error *error) {
+    const struct system_ops *ops = interpreter->system->ops;
+    struct system_process *process = ops->process_create(interpreter->system, interpreter->name, error);
+    for (unsigned i = 0; process != NULL && i < interpreter->thread_count; ++i) {
+        prepare(interpreter, i);
+        if (ops->thread_create(process, first_core + i, body, &interpreter->threads[i], error) == NULL) {
+            return false;
+        }
+    }
+    return process != NULL;
+}
+
+struct interpreter *interpreter_create(const struct script *script, struct system *system, const char *name,
+                                       unsigned first_core, struct error *error) {
+    struct interpreter *interpreter = calloc(1, sizeof *interpreter);
+    SIM_ASSERT_MSG(interpreter != NULL, "out of memory");
+    *interpreter = (struct interpreter){.script = script,
+                                        .system = system,
+                                        .name = name,
+                                        .thread_count = script_threads(script),
+                                        .in_setup = script_threads(script)};
+    interpreter->threads = calloc(interpreter->thread_count, sizeof *interpreter->threads);
+    SIM_ASSERT_MSG(interpreter->threads != NULL, "out of memory");
+    if (!create_threads(interpreter, first_core, error)) {
+        interpreter_free(interpreter);
+        return NULL;
+    }
+    return interpreter;
+}
+
+void interpreter_free(struct interpreter *interpreter) {
+    if (interpreter == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < interpreter->thread_count; ++i) {
+        struct workload_thread *thread = &interpreter->threads[i];
+        free(thread->sockets);
+        free(thread->buffers);
+        if (thread->random != NULL) {
+            random_stream_free(thread->random);
+        }
+    }
+    free(interpreter->threads);
+    free(interpreter);
+}
+
+void interpreter_on_ready(struct interpreter *interpreter, void (*ready)(void *context), void *context) {
+    interpreter->ready = ready;
+    interpreter->ready_context = context;
+}
+
+bool interpreter_is_ready(const struct interpreter *interpreter) {
+    return interpreter->in_setup == 0;
+}
+
+void interpreter_on_failure(struct interpreter *interpreter, void (*failed)(void *context), void *context) {
+    interpreter->failed = failed;
+    interpreter->failed_context = context;
+}
+
+bool interpreter_failed(const struct interpreter *interpreter, struct error *error) {
+    for (unsigned i = 0; i < interpreter->thread_count; ++i) {
+        if (interpreter->threads[i].error.code != OK) {
+            *error = interpreter->threads[i].error;
+            return true;
+        }
+    }
+    return false;
+}
+
+void interpreter_visit_stats(const struct interpreter *interpreter, const struct stats_sink *sink) {
+    static const char *const names[WORKLOAD_COUNTERS] = {
+        [WORKLOAD_LOOPS] = "loops",       [WORKLOAD_WAITS] = "waits",
+        [WORKLOAD_RECEIVED] = "received", [WORKLOAD_EMPTY_RECEIVES] = "empty_receives",
+        [WORKLOAD_SENT] = "sent",         [WORKLOAD_SEND_FAILURES] = "send_failures",
+        [WORKLOAD_COMPUTES] = "computes", [WORKLOAD_UNANSWERED] = "unanswered",
+    };
+    for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
+        uint64_t sum = 0;
+        for (unsigned i = 0; i < interpreter->thread_count; ++i) {
+            sum += interpreter->threads[i].counters[counter];
+        }
+        stats_counter(sink, interpreter->name, names[counter], sum);
+    }
+}
+
+void interpreter_reset_stats(struct interpreter *interpreter) {
+    for (unsigned i = 0; i < interpreter->thread_count; ++i) {
+        for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
+            interpreter->threads[i].counters[counter] = 0;
+        }
+    }
+}

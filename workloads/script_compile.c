@@ -1,0 +1,226 @@
+/* script_compile.c: operations from their YAML to arrays, every name resolved. */
+#include <stdarg.h>
+#include <string.h>
+
+#include "workloads/script_internal.h"
+
+enum { PORT_MAX = 65535 };
+
+struct server {
+    uint64_t threads, buffer_bytes;
+    const struct config_node *setup, *loop;
+};
+
+const struct param script_server_params[] = {
+    {"threads", PARAM_INTEGER, offsetof(struct server, threads), "1", "1", "1024", NULL,
+     "threads of the process, each pinned to a core of its own, counted from the system's first"},
+    {"buffer", PARAM_BYTES, offsetof(struct server, buffer_bytes), "2 KiB", "1 B", "1 MiB", NULL,
+     "size of each buffer that the script names"},
+    {"setup", PARAM_NODE, offsetof(struct server, setup), "", NULL, NULL, NULL,
+     "operations that each thread runs once, first"},
+    {"loop", PARAM_NODE, offsetof(struct server, loop), "", NULL, NULL, NULL,
+     "operations that each thread then runs over and over; required"},
+    {0}};
+
+struct buffer_name {
+    const char *name;
+    const struct config_node *used_at; /* first use of its contents; NULL: none */
+    bool filled;
+};
+
+struct compiler {
+    struct script *script;
+    struct diagnostics *diagnostics;
+    struct buffer_name buffers[SCRIPT_NAMES_MAX];
+    unsigned depth; /* of blocks; 1: setup or loop itself */
+    bool in_setup, takes_time;
+};
+
+bool compile_error(struct compiler *compiler, const struct config_node *at, const char *format, ...) {
+    char name[SCRIPT_NAME_BYTES];
+    char text[SCRIPT_NAME_BYTES];
+    va_list arguments;
+    config_name(at, name, sizeof name);
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    diagnostics_at(compiler->diagnostics, at, "%s%s%s", name, name[0] == '\0' ? "" : ": ", text);
+    return false;
+}
+
+/* ---- names ---- */
+
+bool compile_declare_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint16_t port,
+                            bool per_thread, uint32_t *index) {
+    struct script *script = compiler->script;
+    for (size_t i = 0; i < script->socket_count; ++i) {
+        if (strcmp(script->sockets[i].name, name) == 0) {
+            return compile_error(compiler, at, "a socket is called '%s' already", name);
+        }
+    }
+    if (script->socket_count == SCRIPT_NAMES_MAX) {
+        return compile_error(compiler, at, "more than %d sockets", (int)SCRIPT_NAMES_MAX);
+    }
+    *index = (uint32_t)script->socket_count;
+    script->sockets[script->socket_count++] = (struct script_socket){name, port, per_thread};
+    if (per_thread && (uint64_t)port + script->threads - 1 > PORT_MAX) {
+        return compile_error(compiler, at, "port %u and one for each of %llu threads go beyond %d", (unsigned)port,
+                             (unsigned long long)script->threads, (int)PORT_MAX);
+    }
+    return true;
+}
+
+bool compile_use_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    const struct script *script = compiler->script;
+    const char *names[SCRIPT_NAMES_MAX + 1] = {NULL};
+    for (size_t i = 0; i < script->socket_count; ++i) {
+        if (strcmp(script->sockets[i].name, name) == 0) {
+            *index = (uint32_t)i;
+            return true;
+        }
+        names[i] = script->sockets[i].name;
+    }
+    const char *nearest = config_nearest(name, names);
+    return compile_error(compiler, at, "no socket is called '%s'%s%s%s", name,
+                         nearest == NULL ? "" : "; did you mean '", nearest == NULL ? "" : nearest,
+                         nearest == NULL ? "" : "'?");
+}
+
+bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,
+                    uint32_t *index) {
+    struct script *script = compiler->script;
+    size_t i = 0;
+    while (i < script->buffer_count && strcmp(compiler->buffers[i].name, name) != 0) {
+        i += 1;
+    }
+    if (i == SCRIPT_NAMES_MAX) {
+        return compile_error(compiler, at, "more than %d buffers", (int)SCRIPT_NAMES_MAX);
+    }
+    if (i == script->buffer_count) {
+        compiler->buffers[i].name = name;
+        script->buffer_count += 1;
+    }
+    struct buffer_name *buffer = &compiler->buffers[i];
+    buffer->filled = buffer->filled || fills;
+    buffer->used_at = !fills && buffer->used_at == NULL ? at : buffer->used_at;
+    *index = (uint32_t)i;
+    return true;
+}
+
+static void check_buffers(struct compiler *compiler) {
+    const char *filled[SCRIPT_NAMES_MAX + 1] = {NULL};
+    size_t count = 0;
+    for (size_t i = 0; i < compiler->script->buffer_count; ++i) {
+        if (compiler->buffers[i].filled) {
+            filled[count++] = compiler->buffers[i].name;
+        }
+    }
+    for (size_t i = 0; i < compiler->script->buffer_count; ++i) {
+        const struct buffer_name *buffer = &compiler->buffers[i];
+        if (!buffer->filled) {
+            const char *nearest = config_nearest(buffer->name, filled);
+            (void)compile_error(compiler, buffer->used_at, "nothing fills a buffer called '%s'%s%s%s", buffer->name,
+                                nearest == NULL ? "" : "; did you mean '", nearest == NULL ? "" : nearest,
+                                nearest == NULL ? "" : "'?");
+        }
+    }
+}
+
+/* ---- operations ---- */
+
+static bool allowed_here(struct compiler *compiler, const struct op_type *type, const struct config_node *at) {
+    if ((type->flags & OP_LOOP_ONLY) != 0 && compiler->in_setup) {
+        return compile_error(compiler, at, "'%s' belongs into the loop, not into the setup", type->name);
+    }
+    if ((type->flags & OP_SETUP_ONLY) != 0 && (!compiler->in_setup || compiler->depth != 1)) {
+        return compile_error(compiler, at, "'%s' belongs into the setup, outside of blocks", type->name);
+    }
+    return true;
+}
+
+static const struct op_type *type_of(struct compiler *compiler, const struct config_node *item) {
+    char name[SCRIPT_NAME_BYTES];
+    if (item->kind != CONFIG_MAPPING || item->count != 1) {
+        if (!item->incomplete) {
+            (void)compile_error(compiler, item, "an operation is a mapping of one key, such as {wait: s}");
+        }
+        return NULL;
+    }
+    const struct op_type *type = op_type_find(item->keys[0]);
+    if (type == NULL) {
+        const char *nearest = config_nearest(item->keys[0], op_type_names());
+        config_name(item, name, sizeof name);
+        diagnostics_at(compiler->diagnostics, item->key_nodes[0], "%s: unknown operation '%s'%s%s%s", name,
+                       item->keys[0], nearest == NULL ? "" : "; did you mean '", nearest == NULL ? "" : nearest,
+                       nearest == NULL ? "" : "'?");
+    }
+    return type;
+}
+
+static bool compile_op(struct compiler *compiler, const struct config_node *item, struct op *op) {
+    const struct op_type *type = type_of(compiler, item);
+    if (type == NULL) {
+        return false;
+    }
+    const struct config_node *node = item->children[0];
+    if (node->kind == CONFIG_SCALAR && type->plain != NULL) {
+        node = script_wrap(&compiler->script->arena, type->plain, node);
+    }
+    const bool allowed = allowed_here(compiler, type, item->children[0]);
+    void *config = script_allocate(&compiler->script->arena, type->config_bytes);
+    compiler->takes_time = compiler->takes_time || (type->flags & OP_TAKES_TIME) != 0;
+    /* Names are resolved even after an error, or those who use them would be blamed. */
+    const bool bound = config_bind(node, type->params, config, compiler->diagnostics);
+    const bool compiled =
+        node->kind == CONFIG_MAPPING && (type->compile == NULL || type->compile(compiler, node, config));
+    *op = (struct op){type, config};
+    return allowed && bound && compiled;
+}
+
+bool compile_block(struct compiler *compiler, const struct config_node *list, struct block *block) {
+    bool good = true;
+    *block = (struct block){0};
+    if (list == NULL) {
+        return true;
+    }
+    if (list->kind != CONFIG_SEQUENCE) {
+        return compile_error(compiler, list, "a list of operations is due");
+    }
+    struct op *ops = script_allocate(&compiler->script->arena, (list->count + 1) * sizeof *ops);
+    compiler->depth += 1;
+    for (size_t i = 0; i < list->count; ++i) {
+        good = compile_op(compiler, list->children[i], &ops[i]) && good;
+    }
+    compiler->depth -= 1;
+    *block = (struct block){ops, list->count};
+    return good;
+}
+
+bool compile_required_block(struct compiler *compiler, const struct config_node *node, const char *key,
+                            struct block *block) {
+    const struct config_node *list = config_get(node, key);
+    if (list == NULL && !node->incomplete) {
+        *block = (struct block){0};
+        return compile_error(compiler, node, "'%s' is required: a list of operations", key);
+    }
+    return compile_block(compiler, list, block);
+}
+
+void script_compile_server(struct script *script, const struct config_node *server, struct diagnostics *diagnostics) {
+    struct server bound = {0};
+    struct compiler compiler = {.script = script, .diagnostics = diagnostics};
+    (void)config_bind(server, script_server_params, &bound, diagnostics);
+    script->threads = bound.threads;
+    script->buffer_bytes = bound.buffer_bytes;
+    compiler.in_setup = true;
+    const bool setup = compile_block(&compiler, bound.setup, &script->setup);
+    compiler.in_setup = false;
+    compiler.takes_time = false;
+    const bool loop = compile_required_block(&compiler, server, "loop", &script->loop);
+    if (setup && loop) {
+        check_buffers(&compiler);
+    }
+    if (loop && bound.loop != NULL && !compiler.takes_time) {
+        (void)compile_error(&compiler, bound.loop, "nothing in the loop takes time: it would never end");
+    }
+}
