@@ -111,6 +111,7 @@ static bool take_option(const struct option *option, const char *value, struct c
     arguments->given |= option->bit;
     switch ((enum cli_option_bit)option->bit) {
     case CLI_SET:
+        SIM_ASSERT(value != NULL);
         if (strchr(value, '=') == NULL || value[0] == '=') {
             (void)cli_usage_error("--set: '%s' is not KEY=VALUE", value);
             return false;

@@ -125,15 +125,19 @@ static enum error_code print_published(const struct config *config, const char *
     }
     const size_t table = paper_table_find(paper, table_name);
     struct paper_figure figures[FIGURES_MAX];
-    size_t count = 0;
-    if (table < paper_tables(paper)) {
-        count = paper_figures(paper, table, folder, figures, FIGURES_MAX, error);
-    }
-    if (count > 0) {
-        print_table(out, paper, table, figures, count < FIGURES_MAX ? count : FIGURES_MAX);
+    enum error_code code = OK;
+    if (table == paper_tables(paper)) {
+        code = error_set(error, ERR_NOT_FOUND, "%s has no table '%s'", paper_name(paper), table_name);
+    } else {
+        const size_t count = paper_figures(paper, table, folder, figures, FIGURES_MAX, error);
+        if (count > 0) {
+            print_table(out, paper, table, figures, count < FIGURES_MAX ? count : FIGURES_MAX);
+        } else {
+            code = ERR_IO;
+        }
     }
     paper_free(paper);
-    return OK;
+    return code;
 }
 
 static void print_csv_summary(FILE *out, const char *folder, const char *name, const char *title,

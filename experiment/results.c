@@ -114,8 +114,9 @@ enum error_code results_append(struct results_folder *folder, const char *record
                 (void)fputs(text, unused);
             }
         } else {
-            const unsigned long file = strtoul(line, NULL, 10);
-            SIM_ASSERT(file < RESULT_FILES);
+            char *end;
+            const unsigned long file = strtoul(line, &end, 10);
+            SIM_ASSERT_MSG(end != line && *end == '\0' && file < RESULT_FILES, "a record of kind '%s'", line);
             (void)fputs(text, folder->files[file]);
             digest_add(&folder->digest, text);
         }

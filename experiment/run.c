@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,16 +91,12 @@ static int work(void *context, size_t index)
         return 1;
     }
     struct error error = {0};
-    const double begin = wall_now();
     const enum error_code code = point_run(&point, out, &error);
     if (code != OK) {
         (void)fprintf(stderr, "point %zu (%s): %s\n", index, experiment_system_name(run->experiment, point.system),
                       error.text);
         return 1;
     }
-    struct rusage used;
-    (void)getrusage(RUSAGE_SELF, &used);
-    (void)fprintf(out, "wall\t%.6f\n", wall_now() - begin);
     if (fclose(out) != 0 || rename(partial, final) != 0) {
         (void)fprintf(stderr, "cannot write %s: %s\n", final, strerror(errno));
         return 1;

@@ -39,6 +39,10 @@ bool iommu_peek(const struct iommu *iommu, uint16_t requester_id, uint64_t iova,
     uint64_t entry[2];
     *physical = iova;
     if (iommu->config.mode != IOMMU_ON) {
+        const uint32_t index = iommu->function_index[requester_id];
+        if (iommu->config.mode == IOMMU_PASS_THROUGH && index != 0 && iommu->functions[index - 1].blocked) {
+            return false;
+        }
         return memory_contains(iommu->memory, iova, 1);
     }
     if (iova >> IOMMU_ADDRESS_BITS != 0 || !peek_context(iommu, requester_id, entry)) {
@@ -47,5 +51,7 @@ bool iommu_peek(const struct iommu *iommu, uint16_t requester_id, uint64_t iova,
     if ((entry[0] & IOMMU_CONTEXT_TYPE) == IOMMU_CONTEXT_TYPE_PASS_THROUGH) {
         return memory_contains(iommu->memory, iova, 1);
     }
-    return peek_tables(iommu, entry[0] & IOMMU_CONTEXT_TABLE, iova, write, physical);
+    return (entry[0] & IOMMU_CONTEXT_TYPE) == IOMMU_CONTEXT_TYPE_SECOND_LEVEL &&
+           (entry[1] & IOMMU_CONTEXT_WIDTH) == IOMMU_CONTEXT_WIDTH_48 &&
+           peek_tables(iommu, entry[0] & IOMMU_CONTEXT_TABLE, iova, write, physical);
 }

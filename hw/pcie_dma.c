@@ -218,6 +218,7 @@ static void chain_ends(void *context) {
     }
     if (tags > 0) {
         link->tags_free += tags;
+        SIM_ASSERT(link->tags_free <= link->config.tags);
         start_waiting(link);
     }
     last->done(last); /* the device may use its operations again from here */

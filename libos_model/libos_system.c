@@ -12,8 +12,7 @@ void libos_declare_components(void) {
     system_declare_components();
     exo_declare_components();
     vf_declare_components();
-    static const struct ledger_declaration queue = {"socket_queue", "cpu", "Waiting in the socket", NULL};
-    libos_socket_queue = ledger_declare(&queue);
+    libos_socket_queue = system_components.socket_queue;
 }
 
 static struct device *find_nic(const struct libos_config *config, const struct machine *machine,

@@ -14,7 +14,7 @@ struct server {
 const struct param script_server_params[] = {
     {"threads", PARAM_INTEGER, offsetof(struct server, threads), "1", "1", "1024", NULL,
      "threads of the process, each pinned to a core of its own, counted from the system's first"},
-    {"buffer", PARAM_BYTES, offsetof(struct server, buffer_bytes), "2 KiB", "1 B", "1 MiB", NULL,
+    {"buffer", PARAM_BYTES, offsetof(struct server, buffer_bytes), "1472 B", "1 B", "1 MiB", NULL,
      "size of each buffer that the script names"},
     {"setup", PARAM_NODE, offsetof(struct server, setup), "", NULL, NULL, NULL,
      "operations that each thread runs once, first"},

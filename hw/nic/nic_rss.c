@@ -13,7 +13,7 @@ static const uint8_t key[40] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 
 static uint32_t key_window(uint32_t from) {
     uint32_t window = 0;
     for (uint32_t bit = from; bit < from + 32; bit++) {
-        window = window << 1 | (key[bit / 8] >> (7 - bit % 8) & 1u);
+        window = window << 1 | ((uint32_t)key[bit / 8] >> (7 - bit % 8) & 1u);
     }
     return window;
 }

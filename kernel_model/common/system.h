@@ -105,10 +105,11 @@ struct system_socket {
 };
 
 /* Components that every system shares, the rows of the papers' tables: "app",
- * "net_stack_in", "net_stack_out", "copy_in", "copy_out", under "cpu". Indices are
+ * "net_stack_in", "net_stack_out", "copy_in", "copy_out", and "socket_queue", where a
+ * packet waits for its receiver; all under "cpu". Indices are
  * filled by system_declare_components, which every declare_components calls. */
 struct system_components {
-    ledger_component app, net_stack_in, net_stack_out, copy_in, copy_out;
+    ledger_component app, net_stack_in, net_stack_out, copy_in, copy_out, socket_queue;
 };
 extern struct system_components system_components;
 void system_declare_components(void);

@@ -26,40 +26,44 @@ static uint64_t receive_descriptor(const struct linux_queue *queue, uint32_t ind
     return queue->receive_ring + (uint64_t)index * NIC_DESCRIPTOR_BYTES;
 }
 
-static void read_receive_descriptor(const struct linux_queue *queue, union nic_rx_descriptor *descriptor) {
-    memory_read(memory_of(queue), receive_descriptor(queue, queue->receive_clean), descriptor, sizeof *descriptor);
-}
-
-struct request *linux_driver_first_request(struct linux_queue *queue) {
-    union nic_rx_descriptor descriptor;
-    read_receive_descriptor(queue, &descriptor);
+/* The buffer of the next packet that the NIC has written, with its descriptor and
+ * its request aboard; NULL if there is none. */
+static struct linux_skb *next_received(struct linux_queue *queue, union nic_rx_descriptor *descriptor) {
     struct linux_skb *skb = queue->receive_slots[queue->receive_clean];
-    if (skb == NULL || (descriptor.write_back.status_error & NIC_RX_DD) == 0) {
+    memory_read(memory_of(queue), receive_descriptor(queue, queue->receive_clean), descriptor, sizeof *descriptor);
+    if (skb == NULL || (descriptor->write_back.status_error & NIC_RX_DD) == 0) {
         return NULL;
     }
     if (skb->request == NULL) {
         skb->request = memory_alight(memory_of(queue), skb->physical);
     }
-    return skb->request;
+    return skb;
+}
+
+struct request *linux_driver_first_request(struct linux_queue *queue) {
+    union nic_rx_descriptor descriptor;
+    const struct linux_skb *skb = next_received(queue, &descriptor);
+    return skb != NULL ? skb->request : NULL;
+}
+
+static bool is_checked(uint32_t status_error) {
+    const uint32_t looked = NIC_RX_IPCS | NIC_RX_UDPCS;
+    return (status_error & looked) == looked && (status_error & (NIC_RX_ERROR_IP | NIC_RX_ERROR_L4)) == 0;
 }
 
 struct linux_skb *linux_driver_receive(struct linux_queue *queue, struct context *context) {
     struct linux_system *system = queue->system;
-    struct request *request = linux_driver_first_request(queue);
     union nic_rx_descriptor descriptor;
-    read_receive_descriptor(queue, &descriptor);
-    struct linux_skb *skb = queue->receive_slots[queue->receive_clean];
-    if (skb == NULL || (descriptor.write_back.status_error & NIC_RX_DD) == 0) {
+    struct linux_skb *skb = next_received(queue, &descriptor);
+    if (skb == NULL) {
         return NULL;
     }
     skb->variation = random_lognormal_factor(system->variation, system->profile.variation);
-    cpu_work_for(context, system_components.net_stack_in, request);
+    skb->frame_bytes = descriptor.write_back.length_bytes;
+    skb->checked = is_checked(descriptor.write_back.status_error);
+    cpu_work_for(context, system_components.net_stack_in, skb->request);
     cpu_touch(context, receive_descriptor(queue, queue->receive_clean), NIC_DESCRIPTOR_BYTES, false);
     linux_charge(context, &system->profile.driver_receive, skb->variation);
-    skb->frame_bytes = descriptor.write_back.length_bytes;
-    const uint32_t looked = NIC_RX_IPCS | NIC_RX_UDPCS;
-    skb->checked = (descriptor.write_back.status_error & looked) == looked &&
-                   (descriptor.write_back.status_error & (NIC_RX_ERROR_IP | NIC_RX_ERROR_L4)) == 0;
     queue->receive_slots[queue->receive_clean] = NULL;
     queue->receive_clean = (queue->receive_clean + 1) % queue->receive_size;
     queue->unfilled += 1;

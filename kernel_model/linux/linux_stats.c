@@ -14,12 +14,6 @@ void linux_visit_stats(const struct system *system, const struct stats_sink *sin
 #define TELL(counter) stats_counter(sink, self->config.name, #counter, sum.counter);
     LINUX_COUNTERS(TELL)
 #undef TELL
-    for (int verdict = NET_OK + 1; verdict < NET_VERDICTS; ++verdict) {
-        if (self->stack.verdicts[verdict] > 0) {
-            stats_counter(sink, self->config.name, net_verdict_text((enum net_verdict)verdict),
-                          self->stack.verdicts[verdict]);
-        }
-    }
 }
 
 void linux_reset_stats(struct system *system) {

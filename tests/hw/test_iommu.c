@@ -223,6 +223,25 @@ Test(iommu, faults_are_recorded_and_counted_by_requester) {
     cr_assert_eq(iommu_fault_count(iommu), 70);
 }
 
+/* Peeking says of every access what translating it says, and leaves no trace. */
+Test(iommu, peeking_agrees_with_translating) {
+    struct iommu_domain *domain = attached(FIXTURE_FUNCTION);
+    cr_assert_eq(iommu_map(domain, IOVA, FRAME, 4096, IOMMU_READ), OK);
+    cr_assert_eq(iommu_map(domain, IOVA + 4096, FRAME + 8192, 4096, IOMMU_WRITE), OK);
+    for (uint64_t i = 0; i < 2 * 2 * 4; ++i) {
+        const uint16_t function = i % 2 != 0 ? FIXTURE_OTHER : FIXTURE_FUNCTION;
+        const bool write = (i / 2) % 2 != 0;
+        const uint64_t iova = IOVA + 5 + i / 4 * 4096;
+        const uint64_t faults = iommu_fault_count(iommu);
+        uint64_t physical = 0;
+        const bool may = iommu_peek(iommu, function, iova, write, &physical);
+        cr_assert_eq(iommu_fault_count(iommu), faults);
+        const struct iommu_result result = reach(function, iova, write);
+        cr_assert_eq(may, result.allowed, "access %llu", (unsigned long long)i);
+        cr_assert(!may || physical == result.physical);
+    }
+}
+
 /* ---- other modes ---- */
 
 static void remake(enum iommu_mode mode) {
@@ -247,6 +266,8 @@ Test(iommu, pass_through_reaches_all_memory_and_no_more) {
     cr_assert_eq(iommu_unmap(domain, IOVA, 4096), 0);
     cr_assert_eq(iommu_attach(iommu, FIXTURE_FUNCTION, NULL), OK);
     cr_assert_not(reach(FIXTURE_FUNCTION, FRAME, false).allowed);
+    uint64_t physical;
+    cr_assert_not(iommu_peek(iommu, FIXTURE_FUNCTION, FRAME, false, &physical));
     cr_assert_eq(fixture_counter("iommu", "walks"), 0);
 }
 

@@ -72,10 +72,11 @@ Test(nic_registers, a_virtual_function_sets_no_rates) {
     struct nic_fixture fixture;
     nic_fixture_make(&fixture, "", "off");
     function_start(&fixture, 1);
-    struct driver virtual = handle(&fixture, 1);
-    driver_poke(&virtual, NIC_RATE_SELECT, 0);
-    driver_poke(&virtual, NIC_RATE_FACTOR, NIC_RATE_ENABLE | 1 << 20);
-    driver_poke(&virtual, NIC_CREDIT, 100);
+    struct pcie_function *virtual = nic_function(fixture.nic, 1);
+    cr_expect_gt(NIC_RATE_SELECT, NIC_VF_BAR_BYTES, "they are not even in its BAR");
+    nic_sriov_ops.mmio_write(fixture.nic, virtual, 0, NIC_RATE_SELECT, 4, 0, NULL);
+    nic_sriov_ops.mmio_write(fixture.nic, virtual, 0, NIC_RATE_FACTOR, 4, NIC_RATE_ENABLE | 1 << 20, NULL);
+    nic_sriov_ops.mmio_write(fixture.nic, virtual, 0, NIC_CREDIT, 4, 100, NULL);
     cr_expect_eq(nic_of(fixture.nic)->queues[0].tx.rate_factor, 0);
     cr_expect_eq(bad(&fixture, "nic.vf0"), 3);
     nic_fixture_free(&fixture);

@@ -72,6 +72,9 @@ static inline void fixture_client_send(const uint8_t destination_mac[6], uint16_
     (void)link_send(&fixture_client.port, frame, fixture_client_component, sim_now());
 }
 
+/* More of the machine, set before it is made: "cache: {model: flat}". */
+static const char *fixture_more = "";
+
 /* A machine with 3 cores and 4 virtual functions; mode "on" or "off" of the IOMMU. */
 static inline void fixture_machine_make(const char *iommu, const char *filtering) {
     static char text[1024];
@@ -81,8 +84,9 @@ static inline void fixture_machine_make(const char *iommu, const char *filtering
                    "core: {count: 3}\n"
                    "iommu: {mode: \"%s\"}\n"
                    "devices:\n"
-                   "  - {name: nic, type: nic/sriov, virtual_functions: 4, filtering: %s}\n",
-                   iommu, filtering);
+                   "  - {name: nic, type: nic/sriov, virtual_functions: 4, filtering: %s}\n"
+                   "%s\n",
+                   iommu, filtering, fixture_more);
     random_seed(1);
     machine_declare_components();
     system_declare_components();

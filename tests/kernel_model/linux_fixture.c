@@ -56,6 +56,7 @@ static void connect_client(struct linux_fixture *fixture) {
     ledger_record(fixture->ledger, true);
     sim_event_init(&fixture->flood, SIM_PRIORITY_HARDWARE, on_flood, fixture);
     fixture->port = LINUX_FIXTURE_PORT;
+    fixture->client_port = LINUX_FIXTURE_CLIENT_PORT;
     fixture->payload_bytes = 1024;
 }
 
@@ -103,7 +104,7 @@ void linux_fixture_send(struct linux_fixture *fixture) {
     struct frame *frame = frame_allocate();
     struct net_udp udp = {.source_ip = CLIENT_IP,
                           .destination_ip = server.ip,
-                          .source_port = LINUX_FIXTURE_CLIENT_PORT,
+                          .source_port = fixture->client_port,
                           .destination_port = fixture->port,
                           .payload_bytes = (uint16_t)fixture->payload_bytes};
     memcpy(udp.source_mac, client_mac, 6);

@@ -31,7 +31,7 @@ struct linux_fixture {
     struct sim_event flood;
     sim_time flood_interval;
     uint64_t flood_left;
-    uint16_t port; /* that the client sends to */
+    uint16_t port, client_port; /* that the client sends to, and from */
     uint32_t payload_bytes;
     uint64_t sent;
 };

@@ -136,3 +136,51 @@ Test(linux_load, an_idle_machine_has_no_ticks) {
     cr_assert_leq(linux_fixture_counter(&fixture, "timer_ticks"), 1);
     linux_fixture_close(&fixture);
 }
+
+/* ---- sending more than the socket's buffer holds ---- */
+
+static void blast_main(struct system_thread *thread, void *argument) {
+    uint64_t *sent = argument;
+    struct system_socket *socket = NULL;
+    struct system_buffer buffer;
+    cr_assert_eq(linux_system_ops.socket_open_udp(thread, LINUX_FIXTURE_PORT, &socket), OK);
+    cr_assert_eq(linux_system_ops.buffer_create(thread, 2048, &buffer), OK);
+    buffer.length_bytes = 1000;
+    for (; *sent < 100; *sent += 1) {
+        const struct system_endpoint to = {0x0a000002, LINUX_FIXTURE_CLIENT_PORT};
+        cr_assert_eq(linux_system_ops.send(thread, socket, &buffer, to), OK);
+    }
+}
+
+/* Two fit. The others wait for a poll that releases what was sent; the client's
+ * datagrams, which nobody wants, cause polls. */
+Test(linux_load, a_sender_waits_for_room) {
+    uint64_t sent = 0;
+    open_with((const char *const[]){"system.send_buffer=4608 B", NULL});
+    fixture.port = 9;
+    linux_fixture_thread(&fixture, 0, blast_main, &sent);
+    linux_fixture_flood(&fixture, 60 * SIM_US, 200);
+    linux_fixture_run(50 * SIM_MS);
+    cr_assert_eq(sent, 100);
+    cr_assert_eq(fixture.replies, 100);
+    cr_assert_gt(linux_fixture_counter(&fixture, "send_buffer_waits"), 30);
+    cr_assert_eq(linux_fixture_counter(&fixture, "no_socket_drops"), 200);
+    linux_fixture_close(&fixture);
+}
+
+/* Flows spread over two queues, whose vectors interrupt different cores. */
+Test(linux_load, two_queues_interrupt_two_cores) {
+    open_with((const char *const[]){"system.queues=2", NULL});
+    linux_fixture_thread(&fixture, 0, linux_fixture_echo_main, &echo);
+    linux_fixture_run(SIM_MS);
+    for (unsigned i = 0; i < 64; ++i) {
+        fixture.client_port = (uint16_t)(LINUX_FIXTURE_CLIENT_PORT + i);
+        linux_fixture_send(&fixture);
+        linux_fixture_run(SIM_MS);
+    }
+    cr_assert_eq(fixture.replies, 64);
+    const uint64_t remote = linux_fixture_counter(&fixture, "rescheduling_interrupts");
+    cr_assert(remote > 16 && remote < 48, "%lu of 64", (unsigned long)remote);
+    cr_assert_eq(ledger_audit(fixture.ledger, sim_now()), 0);
+    linux_fixture_close(&fixture);
+}

@@ -1,8 +1,6 @@
 /* UDP echo on each library OS, from the wire and back, with real bytes. */
 #include "tests/libos_model/libos_fixture.h"
 
-static const struct system_ops *const systems[] = {&arrakis_posix_ops, &arrakis_native_ops, &libos_driver_ops};
-
 /* Every reply carries the payload and goes back to where the request came from, with
  * checksums that hold. */
 static void check_replies(uint32_t count, uint16_t payload_bytes) {
@@ -103,42 +101,6 @@ Test(libos_echo, driver_keeps_all_buffers) {
     saturate(&libos_driver_ops, "ring: 128\nbuffers: 256\nrefill_batch: 64");
 }
 
-/* The rows of the ledger tile the request, and only the rows that a system has. */
-Test(libos_echo, native_neither_copies_nor_crosses) {
-    fixture_machine_make("on", "mac");
-    echo.how = SYSTEM_WAIT_SPIN;
-    echo.payload_bytes = 1024;
-    echo_prepare(&arrakis_native_ops, "", 400, 1);
-    sim_run(200 * SIM_US);
-    ledger_record(echo.ledger, true);
-    sim_run(20 * SIM_MS);
-    cr_assert_float_eq(echo_mean_ns("copy_in"), 0, 1e-9);
-    cr_assert_float_eq(echo_mean_ns("copy_out"), 0, 1e-9);
-    cr_assert_float_eq(echo_mean_ns("control_plane"), 0, 1e-9);
-    cr_assert_float_eq(echo_mean_ns("driver_housekeeping"), 0, 1e-9);
-    cr_assert_float_eq(echo_mean_ns("socket_queue"), 0, 1e-9, "received at once");
-    cr_assert(echo_mean_ns("net_stack_in") > 50 && echo_mean_ns("net_stack_in") < 1000);
-    cr_assert(echo_mean_ns("doorbell_write") > 10);
-    cr_assert_gt(echo_mean_ns("net_stack_out"), echo_mean_ns("doorbell_write"));
-}
-
-Test(libos_echo, posix_adds_the_socket_layer_and_the_copies) {
-    double mean[2][4];
-    fixture_machine_make("on", "mac");
-    echo.how = SYSTEM_WAIT_SPIN;
-    echo.payload_bytes = 1024;
-    echo.compute = 2 * SIM_US;
-    echo_prepare(&arrakis_posix_ops, "", 400, 1);
-    ledger_record(echo.ledger, true);
-    sim_run(20 * SIM_MS);
-    cr_assert_eq(echo.replies, 400U);
-    mean[0][0] = echo_mean_ns("copy_in");
-    mean[0][1] = echo_mean_ns("copy_out");
-    cr_assert(mean[0][0] > 50 && mean[0][1] > 50);
-    cr_assert_float_eq(echo_mean_ns("app"), 2000, 1, "the application's time is what it computes: %g",
-                       echo_mean_ns("app"));
-}
-
 Test(libos_echo, a_packet_for_no_socket_is_dropped_by_the_library) {
     fixture_machine_make("on", "mac");
     echo.how = SYSTEM_WAIT_SPIN;
@@ -154,13 +116,4 @@ Test(libos_echo, a_packet_for_no_socket_is_dropped_by_the_library) {
     cr_assert_eq(ledger_drops(lost, &drops), 1U);
     cr_assert_eq(drops[0].owner, ledger_find("net_stack_in"));
     cr_assert_eq(ledger_audit(lost, sim_now()), 0U);
-}
-
-Test(libos_echo, the_same_seed_gives_the_same_instants) {
-    cr_assert_eq(sizeof systems / sizeof systems[0], 3U);
-    fixture_machine_make("on", "mac");
-    echo.how = SYSTEM_WAIT_SPIN;
-    echo_prepare(&arrakis_native_ops, "", 50, 1);
-    sim_run(5 * SIM_MS);
-    cr_assert_eq(echo.replies, 50U);
 }
