@@ -86,6 +86,7 @@ void cli_print_options(const struct cli_command *command, FILE *out) {
 
 static bool read_number(const struct option *option, const char *text, uint64_t maximum, uint64_t *out) {
     char *end;
+    SIM_ASSERT(text != NULL);
     errno = 0;
     const unsigned long long value = strtoull(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || text[0] < '0' || text[0] > '9' || value > maximum) {

@@ -4,7 +4,9 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "experiment/papers.h"
 #include "experiment/plan.h"
 #include "sim/error.h"
 
@@ -27,7 +29,8 @@ static const char *const kinds[] = {"network", "dma", NULL};
 static const char *const root_keys[] = {"name",   "title",   "machine", "network", "workload", "systems",
                                         "matrix", "run",     "report",  "plot",    "kind",     "dma",    "only",
                                         NULL};
-static const char *const report_keys[] = {"rows", "paper", "table", "tables", NULL};
+static const char *const report_keys[] = {"rows", "paper", "table", NULL};
+enum { PAPER_TABLES_MAX = 64 }; /* among which a suggestion is looked for */
 
 void plan_resolve_path(const struct config_node *node, char *out, size_t out_bytes)
 {
@@ -69,6 +72,21 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
     }
 }
 
+/* A part that the other kind of experiment has would be silently without effect. */
+static void check_kind(const struct experiment *experiment, struct diagnostics *diagnostics)
+{
+    static const char *const of_network[] = {"network", "workload", NULL};
+    static const char *const of_dma[] = {"dma", NULL};
+    const struct config_node *root = config_root(experiment->config);
+    const bool dma = experiment->kind == PLAN_DMA;
+    for (const char *const *key = dma ? of_network : of_dma; *key != NULL; key++) {
+        const struct config_node *part = config_get(root, *key);
+        if (part != NULL) {
+            diagnostics_at(diagnostics, part, "%s: has no effect where the kind is %s", *key, dma ? "dma" : "network");
+        }
+    }
+}
+
 static void read_systems(struct experiment *experiment, struct diagnostics *diagnostics)
 {
     const struct config_node *root = config_root(experiment->config);
@@ -102,6 +120,33 @@ static void read_systems(struct experiment *experiment, struct diagnostics *diag
     }
 }
 
+/* The table that the results will be compared with. */
+static void check_published(const struct config_node *report, struct diagnostics *diagnostics)
+{
+    const struct config_node *path_node = config_get(report, "paper"), *table = config_get(report, "table");
+    char path[1024];
+    plan_resolve_path(path_node, path, sizeof path);
+    if (access(path, R_OK) != 0) {
+        diagnostics_at(diagnostics, path_node, "report.paper: cannot read '%s'", path);
+        return;
+    }
+    struct paper *paper = paper_load(path, diagnostics);
+    const char *name = config_text(table, "");
+    if (paper != NULL && table == NULL) {
+        diagnostics_at(diagnostics, report, "report: 'table' is missing: which of the paper's tables");
+    } else if (paper != NULL && paper_table_find(paper, name) == paper_tables(paper)) {
+        const char *names[PAPER_TABLES_MAX + 1] = {NULL};
+        for (size_t i = 0; i < paper_tables(paper) && i < PAPER_TABLES_MAX; i++) {
+            names[i] = paper_table_name(paper, i);
+        }
+        const char *nearest = config_nearest(name, names);
+        diagnostics_at(diagnostics, table, "report.table: the paper has no table '%s'%s%s%s", name,
+                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                       nearest != NULL ? "'?" : "");
+    }
+    paper_free(paper);
+}
+
 static void read_report(struct experiment *experiment, struct diagnostics *diagnostics)
 {
     const struct config_node *report = config_get(config_root(experiment->config), "report");
@@ -117,16 +162,10 @@ static void read_report(struct experiment *experiment, struct diagnostics *diagn
     for (size_t i = 0; rows != NULL && i < rows->count; i++) {
         experiment->rows[experiment->row_count++] = config_text(rows->children[i], "");
     }
-    const struct config_node *paper = config_get(report, "paper");
-    if (paper != NULL) {
-        char path[1024];
-        plan_resolve_path(paper, path, sizeof path);
-        FILE *file = fopen(path, "re");
-        if (file == NULL) {
-            diagnostics_at(diagnostics, paper, "report.paper: cannot read '%s'", path);
-        } else {
-            (void)fclose(file);
-        }
+    if (config_get(report, "paper") != NULL) {
+        check_published(report, diagnostics);
+    } else if (config_get(report, "table") != NULL) {
+        diagnostics_at(diagnostics, config_get(report, "table"), "report.table: has no effect without report.paper");
     }
 }
 
@@ -146,6 +185,8 @@ static void read_matrix(struct experiment *experiment, struct diagnostics *diagn
                                         "instance", "counter", "value",    "requests", NULL};
     const struct config_node *matrix = config_get(config_root(experiment->config), "matrix");
     if (!config_matrix_read(matrix, &experiment->matrix, diagnostics)) {
+        config_matrix_free(&experiment->matrix);
+        experiment->matrix.points = 1; /* what the file says without its grid is checked, too */
         return;
     }
     if (experiment->matrix.count > sizeof((struct plan_point *)0)->values / sizeof(char *)) {
@@ -187,6 +228,7 @@ struct experiment *experiment_load(const char *path, const char *const *settings
     }
     (void)config_check_keys(config_root(experiment->config), root_keys, diagnostics);
     read_name(experiment, diagnostics);
+    check_kind(experiment, diagnostics);
     read_systems(experiment, diagnostics);
     read_report(experiment, diagnostics);
     read_run(experiment, diagnostics);

@@ -13,13 +13,14 @@ struct network {
 
 static const char *const network_keys[] = {"link", "switch", "device", "port", NULL};
 
-static struct port *device_port(const struct config_node *node, const struct machine *machine,
-                                struct diagnostics *diagnostics)
+/* `at` is where an absent setting is missed. */
+static struct port *device_port(const struct config_node *node, const struct config_node *at,
+                                const struct machine *machine, struct diagnostics *diagnostics)
 {
     const struct config_node *name_node = config_get(node, "device");
     const char *name = config_text(name_node, "nic");
     struct device *device = machine_device(machine, name);
-    const struct config_node *at = name_node != NULL ? name_node : node;
+    at = name_node != NULL ? name_node : at;
     if (device == NULL || device->ops->network_port == NULL) {
         diagnostics_at(diagnostics, at, "network.device: the machine has no network device '%s'", name);
         return NULL;
@@ -64,23 +65,28 @@ static void connect_hosts(struct network *network, const struct link_config *lin
     }
 }
 
-struct network *network_create(const struct config_node *node, struct machine *machine, struct client *client,
+struct network *network_create(const struct config_node *root, struct machine *machine, struct client *client,
                                struct diagnostics *diagnostics)
 {
     struct link_config link;
     struct switch_config switch_config;
+    const struct config_node *node = config_get(root, "network");
+    const struct config_node *at = node != NULL ? node : root;
     bool good = node == NULL || config_check_keys(node, network_keys, diagnostics);
     good = config_bind(config_get(node, "link"), link_params, &link, diagnostics) && good;
     const struct config_node *switch_node = config_get(node, "switch");
     const bool switched = switch_node != NULL;
     good = config_bind(switch_node, switch_params, &switch_config, diagnostics) && good;
-    struct port *server = device_port(node, machine, diagnostics);
-    if (server != NULL && !switched && client_hosts(client) > 1) {
-        diagnostics_at(diagnostics, node, "network: %u hosts need a 'switch'", client_hosts(client));
+    if (machine == NULL || client == NULL) {
+        return NULL;
+    }
+    struct port *server = device_port(node, at, machine, diagnostics);
+    if (!switched && client_hosts(client) > 1) {
+        diagnostics_at(diagnostics, at, "network: %u hosts need a 'switch'", client_hosts(client));
         good = false;
     }
-    if (server != NULL && client_hosts(client) + 1 > NETWORK_LINKS_MAX) {
-        diagnostics_at(diagnostics, node, "network: %u hosts are more than %d", client_hosts(client),
+    if (client_hosts(client) + 1 > NETWORK_LINKS_MAX) {
+        diagnostics_at(diagnostics, at, "network: %u hosts are more than %d", client_hosts(client),
                        NETWORK_LINKS_MAX - 1);
         good = false;
     }

@@ -8,9 +8,10 @@
 
 struct network;
 
-/* Reads `network: {link:, switch:, device:, port:}` (NULL: defaults, no switch) and
- * connects the device's port with every host. NULL with diagnostics. */
-struct network *network_create(const struct config_node *node, struct machine *machine, struct client *client,
+/* Reads `network: {link:, switch:, device:, port:}` of the root (absent: defaults, no
+ * switch) and connects the device's port with every host. NULL with diagnostics; and
+ * NULL after checking the settings if there is no machine, or are no clients. */
+struct network *network_create(const struct config_node *root, struct machine *machine, struct client *client,
                                struct diagnostics *diagnostics);
 void network_free(struct network *network);
 void network_visit_stats(const struct network *network, const struct stats_sink *sink);

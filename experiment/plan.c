@@ -9,58 +9,79 @@
 #include "experiment/point.h"
 #include "sim/error.h"
 
-/* A system's `workload:` wins over the experiment's, leaf by leaf. */
-static bool merge_workload(struct config *config, const struct config_node *node, const char *prefix,
-                           struct diagnostics *diagnostics)
+static size_t key_index(const struct config_node *mapping, const char *key)
 {
-    bool good = true;
-    for (size_t i = 0; i < node->count; i++) {
-        char path[512];
-        (void)snprintf(path, sizeof path, "%s.%s", prefix, node->keys[i]);
-        const struct config_node *child = node->children[i];
-        if (child->kind == CONFIG_MAPPING && config_path(config_root(config), path) != NULL) {
-            good = merge_workload(config, child, path, diagnostics) && good;
-            continue;
+    size_t i = 0;
+    while (i < mapping->count && strcmp(mapping->keys[i], key) != 0) {
+        i++;
+    }
+    return i;
+}
+
+/* Puts the child `from` of `source` below the same key of `target`, whose path from
+ * the root is `path`: mappings merge key by key, the source wins. The nodes
+ * themselves move, so that errors are placed where the values were written. */
+static bool merge_child(struct config *config, struct config_node *target, const char *path,
+                        const struct config_node *source, size_t from, struct diagnostics *diagnostics)
+{
+    const char *key = source->keys[from];
+    struct config_node *child = source->children[from];
+    char child_path[512];
+    (void)snprintf(child_path, sizeof child_path, "%s%s%s", path, path[0] != '\0' ? "." : "", key);
+    size_t at = key_index(target, key);
+    if (at < target->count && child->kind == CONFIG_MAPPING && target->children[at]->kind == CONFIG_MAPPING) {
+        bool good = true;
+        for (size_t i = 0; i < child->count; i++) {
+            good = merge_child(config, target->children[at], child_path, child, i, diagnostics) && good;
         }
-        char *text = NULL;
-        size_t length = 0;
-        FILE *stream = open_memstream(&text, &length);
-        SIM_ASSERT(stream != NULL);
-        (void)fprintf(stream, "%s=", path);
-        if (child->kind == CONFIG_SCALAR) {
-            (void)fprintf(stream, child->quoted ? "\"%s\"" : "%s", child->text);
-        } else {
-            config_write(child, stream);
+        return good;
+    }
+    if (at == target->count) {
+        char assignment[520];
+        (void)snprintf(assignment, sizeof assignment, "%s=0", child_path);
+        if (!config_set(config, assignment, diagnostics)) {
+            return false;
         }
-        (void)fclose(stream);
-        good = config_set(config, text, diagnostics) && good;
-        free(text);
+        at = key_index(target, key);
+        if (at == target->count) {
+            diagnostics_at(diagnostics, source->key_nodes[from], "'%s' is no key", key);
+            return false;
+        }
+    }
+    target->key_nodes[at] = source->key_nodes[from];
+    target->children[at] = child;
+    child->parent = target;
+    return true;
+}
+
+/* A system's `workload:` wins over the experiment's. It is this layer's: once
+ * merged, the system must not see it. */
+static bool merge_workload(struct config *config, struct config_node *system, struct diagnostics *diagnostics)
+{
+    if (system == NULL || system->kind != CONFIG_MAPPING) {
+        return true;
+    }
+    const size_t at = key_index(system, "workload");
+    if (at == system->count) {
+        return true;
+    }
+    const bool good = merge_child(config, config_root(config), "", system, at, diagnostics);
+    system->count--;
+    for (size_t i = at; i < system->count; i++) {
+        system->keys[i] = system->keys[i + 1];
+        system->key_nodes[i] = system->key_nodes[i + 1];
+        system->children[i] = system->children[i + 1];
     }
     return good;
 }
 
-/* `workload` is this layer's: once merged, the system must not see it. */
-static void drop_key(struct config_node *node, const char *key)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < node->count; i++) {
-        if (strcmp(node->keys[i], key) != 0) {
-            node->keys[kept] = node->keys[i];
-            node->key_nodes[kept] = node->key_nodes[i];
-            node->children[kept++] = node->children[i];
-        }
-    }
-    node->count = kept;
-}
-
 static struct config_node *mutable_child(struct config_node *node, const char *key)
 {
-    for (size_t i = 0; node != NULL && node->kind == CONFIG_MAPPING && i < node->count; i++) {
-        if (strcmp(node->keys[i], key) == 0) {
-            return node->children[i];
-        }
+    if (node == NULL || node->kind != CONFIG_MAPPING) {
+        return NULL;
     }
-    return NULL;
+    const size_t at = key_index(node, key);
+    return at < node->count ? node->children[at] : NULL;
 }
 
 bool plan_point_make(const struct experiment *experiment, size_t index, struct plan_point *point,
@@ -76,25 +97,13 @@ bool plan_point_make(const struct experiment *experiment, size_t index, struct p
     if (point->config == NULL) {
         return false;
     }
-    const struct config_node *root = config_root(point->config);
-    point->system_node = config_get(config_get(root, "systems"), experiment->systems[point->system].name);
-    const struct config_node *workload = config_get(point->system_node, "workload");
-    if (workload != NULL && workload->kind == CONFIG_MAPPING &&
-        !merge_workload(point->config, workload, "workload", diagnostics)) {
-        return false;
-    }
-    /* The tree may have moved under config_set. */
     struct config_node *system =
         mutable_child(mutable_child(config_root(point->config), "systems"), experiment->systems[point->system].name);
-    if (system != NULL && system->kind == CONFIG_MAPPING) {
-        drop_key(system, "workload");
-    }
     point->system_node = system;
-    if (!config_bind(config_get(config_root(point->config), "run"), plan_run_params, &point->run, diagnostics)) {
-        return false;
-    }
+    bool good = merge_workload(point->config, system, diagnostics);
+    good = config_bind(config_get(config_root(point->config), "run"), plan_run_params, &point->run, diagnostics) && good;
     point->seed = point->run.seed;
-    return true;
+    return good;
 }
 
 void plan_point_free(struct plan_point *point)
@@ -166,7 +175,8 @@ static void check_in_child(const struct experiment *experiment, size_t index, in
     struct diagnostics found;
     diagnostics_init(&found);
     struct plan_point point;
-    if (plan_point_make(experiment, index, &point, &found)) {
+    (void)plan_point_make(experiment, index, &point, &found);
+    if (point.config != NULL) { /* the other layers have their say, whatever was wrong */
         (void)point_check(&point, &found);
     }
     FILE *out = fdopen(fd, "we");

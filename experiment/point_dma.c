@@ -106,8 +106,16 @@ static bool build(struct dma_bench *bench, const struct plan_point *point, struc
                        point->experiment->systems[point->system].name, bench->system.type);
         good = false;
     }
+    if (bench->settings.size_bytes > bench->settings.window_bytes) {
+        diagnostics_at(diagnostics, config_get(root, "dma"), "dma.size: %llu B do not fit into a window of %llu B",
+                       (unsigned long long)bench->settings.size_bytes,
+                       (unsigned long long)bench->settings.window_bytes);
+        good = false;
+    }
     if (point->run.requests == 0) {
-        diagnostics_at(diagnostics, root, "run.requests: an experiment of kind dma counts transfers");
+        const struct config_node *run = config_get(root, "run");
+        diagnostics_at(diagnostics, run != NULL ? run : root,
+                       "run.requests: an experiment of kind dma counts transfers");
         good = false;
     }
     good = machine_create(machine, &bench->machine, diagnostics) && good;
@@ -115,6 +123,7 @@ static bool build(struct dma_bench *bench, const struct plan_point *point, struc
         return false;
     }
     const struct config_node *at = config_path(root, "dma.device");
+    const struct config_node *window = config_path(root, "dma.window");
     bench->engine = machine_device(bench->machine, bench->settings.device);
     if (bench->engine == NULL || strcmp(bench->engine->ops->type_name, "dma_engine") != 0) {
         diagnostics_at(diagnostics, at != NULL ? at : root, "dma.device: the machine has no dma_engine named '%s'",
@@ -122,7 +131,7 @@ static bool build(struct dma_bench *bench, const struct plan_point *point, struc
         return false;
     }
     if (!memory_contains(bench->machine->memory, bench->window_address, bench->settings.window_bytes)) {
-        diagnostics_at(diagnostics, root, "dma.window: the machine's memory ends before it");
+        diagnostics_at(diagnostics, window != NULL ? window : root, "dma.window: the machine's memory ends before it");
         return false;
     }
     return map_window(bench, diagnostics);

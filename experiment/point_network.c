@@ -37,6 +37,7 @@ static bool add_rows(struct bench *bench, struct diagnostics *diagnostics)
 {
     const struct experiment *experiment = bench->point->experiment;
     ledger_component rows[PLAN_ROWS_MAX];
+    bool good = true;
     const struct config_node *list =
         config_path(config_root(bench->point->config), "report.rows");
     for (size_t i = 0; i < experiment->row_count; i++) {
@@ -50,18 +51,21 @@ static bool add_rows(struct bench *bench, struct diagnostics *diagnostics)
             diagnostics_at(diagnostics, list->children[i], "report.rows: there is no component '%s'%s%s%s",
                            experiment->rows[i], nearest != NULL ? "; did you mean '" : "",
                            nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
-            return false;
+            good = false;
         }
     }
-    bench->has_rows = experiment->row_count > 0;
+    bench->has_rows = good && experiment->row_count > 0;
     if (bench->has_rows) {
         bench->rows_group = ledger_group_add(bench->ledger, rows, experiment->row_count);
     }
-    return true;
+    return good;
 }
 
 static const struct system_ops *find_type(const struct plan_point *point, struct diagnostics *diagnostics)
 {
+    if (point->system_node->kind != CONFIG_MAPPING) {
+        return NULL; /* reported where the systems are read */
+    }
     const struct config_node *type = config_get(point->system_node, "type");
     const char *name = config_text(type, NULL);
     if (name == NULL) {
@@ -80,7 +84,7 @@ static const struct system_ops *find_type(const struct plan_point *point, struct
     return ops;
 }
 
-static bool build_clients(struct bench *bench, struct diagnostics *diagnostics)
+static void build_clients(struct bench *bench, struct diagnostics *diagnostics)
 {
     const struct config_node *root = config_root(bench->point->config);
     struct error error = {0};
@@ -94,11 +98,21 @@ static bool build_clients(struct bench *bench, struct diagnostics *diagnostics)
     bench->client = client_create(&setup, &error);
     if (bench->client == NULL) {
         diagnostics_at(diagnostics, config_get(root, "workload"), "workload.client: %s", error.text);
-        return false;
     }
-    const struct config_node *network = config_get(root, "network");
-    bench->network = network_create(network, bench->machine, bench->client, diagnostics);
-    return bench->network != NULL;
+}
+
+/* Without a machine if there is none to build on: its errors are reported then, and
+ * the parts that would stand on it are checked alone. */
+static void build_machine(struct bench *bench, struct diagnostics *diagnostics)
+{
+    const struct config_node *root = config_root(bench->point->config);
+    const struct config_node *node = config_get(root, "machine");
+    if (node == NULL) {
+        diagnostics_at(diagnostics, root, "'machine' is missing");
+    } else if (machine_create(node, &bench->machine, diagnostics) && node->incomplete) {
+        machine_free(bench->machine);
+        bench->machine = NULL;
+    }
 }
 
 static bool build(struct bench *bench, const struct plan_point *point, struct diagnostics *diagnostics)
@@ -109,21 +123,23 @@ static bool build(struct bench *bench, const struct plan_point *point, struct di
     system_types_declare_components();
     const struct config_node *root = config_root(point->config);
     bench->ledger = ledger_create("requests");
-    const struct system_ops *ops = find_type(point, diagnostics);
-    const struct config_node *machine = config_get(root, "machine");
     const struct config_node *workload = config_get(root, "workload");
-    if (machine == NULL || workload == NULL) {
-        diagnostics_at(diagnostics, root, "'%s' is missing", machine == NULL ? "machine" : "workload");
-        return false;
+    build_machine(bench, diagnostics);
+    (void)add_rows(bench, diagnostics);
+    if (workload != NULL) {
+        bench->script = script_load_workload(workload, diagnostics);
+    } else {
+        diagnostics_at(diagnostics, root, "'workload' is missing");
     }
-    bool good = machine_create(machine, &bench->machine, diagnostics);
-    good = add_rows(bench, diagnostics) && good;
-    bench->script = script_load_workload(workload, diagnostics);
-    if (!good || ops == NULL || bench->script == NULL) {
-        return false;
+    const struct system_ops *ops = find_type(point, diagnostics);
+    if (ops != NULL) {
+        bench->system = ops->create(bench->machine, point->system_node, diagnostics);
     }
-    bench->system = ops->create(bench->machine, point->system_node, diagnostics);
-    if (bench->system == NULL || diagnostics->errors > 0 || !build_clients(bench, diagnostics)) {
+    if (bench->system != NULL && bench->script != NULL) {
+        build_clients(bench, diagnostics);
+    }
+    bench->network = network_create(root, bench->machine, bench->client, diagnostics);
+    if (bench->network == NULL || diagnostics->errors > 0) {
         return false;
     }
     struct error error = {0};

@@ -80,6 +80,13 @@ struct iommu_result iommu_translate(struct iommu *iommu, uint16_t requester_id, 
  * virtual address. False: not reachable. */
 bool iommu_peek(const struct iommu *iommu, uint16_t requester_id, uint64_t iova, bool write, uint64_t *physical);
 
+/* Counts invalidations since the start: a translation obtained at another count may
+ * no longer hold. */
+uint64_t iommu_bindings_epoch(const struct iommu *iommu);
+/* Records and counts a refusal found after the translation: a binding that was
+ * revoked while an access was under way. */
+void iommu_refuse(struct iommu *iommu, uint16_t requester_id, uint64_t iova, bool write, sim_time when);
+
 struct iommu_fault {
     uint16_t requester_id;
     bool write;

@@ -12,6 +12,14 @@ void iommu_record_fault(struct iommu *iommu, struct iommu_function *function, ui
     iommu->fault_total += 1;
 }
 
+void iommu_refuse(struct iommu *iommu, uint16_t requester_id, uint64_t iova, bool write, sim_time when) {
+    iommu_record_fault(iommu, iommu_function_of(iommu, requester_id), iova, write, when);
+}
+
+uint64_t iommu_bindings_epoch(const struct iommu *iommu) {
+    return iommu->bindings_epoch;
+}
+
 uint32_t iommu_faults(const struct iommu *iommu, struct iommu_fault *out, uint32_t capacity) {
     const uint64_t records = iommu->config.fault_records;
     uint64_t kept = iommu->fault_total < records ? iommu->fault_total : records;

@@ -2,30 +2,32 @@
  * cache learns, nothing is counted. */
 #include "hw/iommu_internal.h"
 
-static bool read_words(const struct iommu *iommu, uint64_t address, uint64_t *words, uint32_t count) {
-    if (!memory_contains(iommu->memory, address, count * sizeof *words)) {
+static bool read_word(const struct iommu *iommu, uint64_t address, uint64_t *word) {
+    if (!memory_contains(iommu->memory, address, sizeof *word)) {
         return false;
     }
-    memory_read(iommu->memory, address, words, count * sizeof *words);
+    *word = memory_read64(iommu->memory, address);
     return true;
 }
 
 static bool peek_context(const struct iommu *iommu, uint16_t requester_id, uint64_t entry[2]) {
+    enum { ENTRY_BYTES = sizeof(struct iommu_context_entry) };
     const uint64_t bus = requester_id >> 8U;
     const uint64_t device_function = requester_id & 0xffU;
-    if (iommu->root_table == 0 || !read_words(iommu, iommu->root_table + bus * 16, entry, 2) ||
+    if (iommu->root_table == 0 || !read_word(iommu, iommu->root_table + bus * ENTRY_BYTES, &entry[0]) ||
         (entry[0] & IOMMU_ROOT_PRESENT) == 0) {
         return false;
     }
-    const uint64_t table = entry[0] & IOMMU_ROOT_CONTEXT_TABLE;
-    return read_words(iommu, table + device_function * 16, entry, 2) && (entry[0] & IOMMU_CONTEXT_PRESENT) != 0;
+    const uint64_t place = (entry[0] & IOMMU_ROOT_CONTEXT_TABLE) + device_function * ENTRY_BYTES;
+    return read_word(iommu, place, &entry[0]) && read_word(iommu, place + sizeof entry[0], &entry[1]) &&
+           (entry[0] & IOMMU_CONTEXT_PRESENT) != 0;
 }
 
 static bool peek_tables(const struct iommu *iommu, uint64_t table, uint64_t iova, bool write, uint64_t *physical) {
     const uint64_t right = write ? IOMMU_PTE_WRITE : IOMMU_PTE_READ;
     for (unsigned level = IOMMU_LEVELS; level >= 1; --level) {
         uint64_t entry = 0;
-        if (!read_words(iommu, iommu_entry_address(table, iova >> IOMMU_PAGE_BITS, level), &entry, 1) ||
+        if (!read_word(iommu, iommu_entry_address(table, iova >> IOMMU_PAGE_BITS, level), &entry) ||
             (entry & right) == 0 || (level > 1 && (entry & IOMMU_PTE_PAGE_SIZE) != 0)) {
             return false;
         }

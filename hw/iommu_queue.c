@@ -56,6 +56,7 @@ static void forget_context(struct iommu *iommu, uint64_t low) {
 static void forget_translations(struct iommu *iommu, uint64_t low, uint64_t high) {
     const uint16_t domain = (uint16_t)(low >> IOMMU_QI_IOTLB_DOMAIN_SHIFT);
     iommu->counters.invalidations += 1;
+    iommu->bindings_epoch += 1;
     if ((low & IOMMU_QI_IOTLB_GRANULARITY) == IOMMU_QI_IOTLB_DOMAIN) {
         iommu_tlb_drop_domain(&iommu->iotlb, domain);
         for (unsigned i = 0; i < IOMMU_LEVELS - 1; ++i) {

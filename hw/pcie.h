@@ -121,6 +121,7 @@ struct dma_op {
     /* private: */
     uint64_t segment_physical[4];
     uint32_t segments;
+    uint64_t bindings_epoch; /* of the IOMMU at the translation */
 };
 
 /* Submits at sim_now(): queues for the link, is translated frame by frame, crosses,

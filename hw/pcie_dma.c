@@ -147,10 +147,39 @@ static sim_time plan_op(struct dma_op *op) {
 
 /* ---- the end of a chain ---- */
 
+/* A binding that was broken between the translation and the arrival of the bytes is
+ * broken: nothing lands in a frame that is another's by now. */
+static bool still_bound(const struct dma_op *op) {
+    const struct pcie_function *function = op->function;
+    struct iommu *iommu = function->link->root->machine->iommu;
+    if (iommu_mode(iommu) == IOMMU_OFF || iommu_bindings_epoch(iommu) == op->bindings_epoch) {
+        return true;
+    }
+    uint64_t address = op->address;
+    uint32_t left = op->length_bytes;
+    for (unsigned i = 0; i < op->segments; i++) {
+        const uint32_t bytes = segment_bytes(address, left);
+        uint64_t physical = 0;
+        if (!iommu_peek(iommu, function->requester_id, address, op->write, &physical) ||
+            physical != op->segment_physical[i]) {
+            iommu_refuse(iommu, function->requester_id, address, op->write, sim_now());
+            return false;
+        }
+        address += bytes;
+        left -= bytes;
+    }
+    return true;
+}
+
 static void move_bytes(struct dma_op *op) {
     struct memory *memory = op->function->link->root->machine->memory;
     struct pcie_function *function = op->function;
     if (op->segments == 0 || !function->bus_master) { /* switched off meanwhile: nothing arrives */
+        op->status = DMA_FAULT;
+        function->dma_faults++;
+        return;
+    }
+    if (!still_bound(op)) {
         op->status = DMA_FAULT;
         function->dma_faults++;
         return;
@@ -233,6 +262,7 @@ static void start_chain(struct dma_op *chain, uint64_t tags) {
     link->tags_free -= tags;
     for (struct dma_op *op = chain; op != NULL; op = op->next) {
         op->segments = 0;
+        op->bindings_epoch = iommu_bindings_epoch(link->root->machine->iommu);
         if (op->function->bus_master) {
             end = later(end, plan_op(op));
             writes = writes || op->write;

@@ -125,6 +125,14 @@ struct system_thread *libos_thread_create(struct system_process *base, unsigned 
 }
 
 void libos_thread_free(struct libos_thread *thread) {
+    struct exo_environment *environment = thread->process->environment;
+    struct error ignored;
+    if (thread->doorbell.type != EXO_NONE) {
+        (void)exo_revoke(environment, &thread->doorbell, &ignored);
+    }
+    if (thread->queue.type != EXO_NONE) {
+        (void)exo_revoke(environment, &thread->queue, &ignored);
+    }
     if (thread->thread != NULL) {
         exo_thread_destroy(thread->thread);
     }

@@ -13,7 +13,6 @@ room = 0.034 * highest                         # a lower segment has no room for
 shown(row, published, dark, from, to) = to - from >= room && (!published && row_dark[row]) == dark ? 0.5 * (from + to) : NaN
 
 set encoding utf8
-set title plot_title noenhanced font ':Bold'
 set ylabel y_label noenhanced offset 0.5,0
 set border 3 lw 1 lc rgb '#404040'
 set grid ytics lt 1 lw 0.5 lc rgb '#d8d8d8'
@@ -30,11 +29,14 @@ set key outside right center Left reverse noenhanced samplen 1.2 spacing 1.3 wid
 do for [format in 'png svg'] {
     if (format eq 'png') {
         set terminal pngcairo size 1800,1000 font 'DejaVu Sans,21' linewidth 2 background 'white'
+        title_font = 'DejaVu Sans:Bold,22'
         small = ',16'
     } else {
         set terminal svg size 900,500 font 'DejaVu Sans,10.5' linewidth 1 background 'white' dynamic
+        title_font = 'DejaVu Sans,12' # this terminal knows no bold but in enhanced text
         small = ',8'
     }
+    set title plot_title noenhanced font title_font
     set output base.'.'.format
     plot data index 0 using (middle($2, int($3))):4:(middle($2, int($3)) - half):(middle($2, int($3)) + half):4:5:(int($3) ? row_tint[int($1)] : row_colour[int($1)]) \
              with boxxyerror fs solid 1.0 border lc rgb 'white' lc rgb variable notitle, \

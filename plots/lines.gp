@@ -13,7 +13,6 @@ shape(i) = (i - 1) % 5 + 1
 published_at(p) = published_count > 0 ? sprintf('published%d', published[p]) : 'simulated1'
 
 set encoding utf8
-set title plot_title noenhanced font ':Bold'
 set xlabel x_label noenhanced
 set ylabel y_label noenhanced offset 0.5,0
 set border 3 lw 1 lc rgb '#404040'
@@ -38,11 +37,14 @@ if (marks > 0) {
 do for [format in 'png svg'] {
     if (format eq 'png') {
         set terminal pngcairo size 1600,950 font 'DejaVu Sans,21' linewidth 2 background 'white'
+        title_font = 'DejaVu Sans:Bold,22'
         size = 2.2
     } else {
         set terminal svg size 800,475 font 'DejaVu Sans,10.5' linewidth 1 background 'white' dynamic
+        title_font = 'DejaVu Sans,12' # this terminal knows no bold but in enhanced text
         size = 0.9
     }
+    set title plot_title noenhanced font title_font
     set output base.'.'.format
     plot for [i = 1:has_deviation * series] data index sprintf('simulated%d', i) using 1:2:3 \
              with yerrorbars lc rgb series_colour[i] lw 1 ps 0 notitle, \

@@ -56,11 +56,9 @@ struct engine {
     std::unique_ptr<sc_core::sc_event> root_go, kick;
 };
 
-engine &the_engine()
-{
-    static engine instance;
-    return instance;
-}
+engine instance; /* one simulation a process */
+
+engine &the_engine() { return instance; }
 
 void heap_place(engine &e, size_t index, const heap_entry &entry)
 {

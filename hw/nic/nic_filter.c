@@ -56,35 +56,28 @@ static struct nic_function *function_of_mac(struct nic *nic, const uint8_t *mac)
 
 /* ---- receive filters ---- */
 
-static const struct nic *sorted_nic; /* qsort passes no context */
-
-static int by_priority(const void *a, const void *b) {
-    const uint32_t left = *(const uint32_t *)a;
-    const uint32_t right = *(const uint32_t *)b;
-    const uint8_t left_priority = sorted_nic->receive_filters[left].filter.priority;
-    const uint8_t right_priority = sorted_nic->receive_filters[right].filter.priority;
-    if (left_priority != right_priority) {
-        return left_priority < right_priority ? -1 : 1;
-    }
+static int compare_keys(const void *a, const void *b) {
+    const uint64_t left = *(const uint64_t *)a;
+    const uint64_t right = *(const uint64_t *)b;
     return left < right ? -1 : left > right;
 }
 
 void nic_filter_changed(struct nic *nic) {
     nic->filter_order_count = 0;
     for (uint32_t slot = 0; slot < nic->config->receive_filters; slot++) {
-        if (nic->receive_filters[slot].used) {
-            nic->filter_order[nic->filter_order_count++] = slot;
+        const struct nic_filter_slot *entry = &nic->receive_filters[slot];
+        if (entry->used) {
+            nic->filter_order[nic->filter_order_count++] = (uint64_t)entry->filter.priority << 32 | slot;
         }
     }
-    sorted_nic = nic;
-    qsort(nic->filter_order, nic->filter_order_count, sizeof *nic->filter_order, by_priority);
+    qsort(nic->filter_order, nic->filter_order_count, sizeof *nic->filter_order, compare_keys);
     nic->flow_generation++;
 }
 
 /* The first filter that takes a packet, of one function's or of all. */
 static int32_t first_match(const struct nic *nic, const struct nic_headers *headers, uint32_t function) {
     for (uint32_t i = 0; i < nic->filter_order_count; i++) {
-        const uint32_t slot = nic->filter_order[i];
+        const uint32_t slot = (uint32_t)nic->filter_order[i];
         const struct nic_filter_slot *entry = &nic->receive_filters[slot];
         if ((function == ANY_FUNCTION || entry->function == function) &&
             nic_filter_matches(&entry->filter, headers, true)) {

@@ -245,7 +245,7 @@ struct nic {
 
     /* filters */
     struct nic_filter_slot *receive_filters;
-    uint32_t *filter_order; /* slots in use by (priority, slot) */
+    uint64_t *filter_order; /* those in use: priority above slot, ascending */
     uint32_t filter_order_count;
     uint32_t flow_generation;
     struct nic_flow flows[NIC_FLOWS];

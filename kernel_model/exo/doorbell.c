@@ -12,15 +12,17 @@ static void end_point_release(void *context, void *object, uint32_t index, bool 
     if (derived) {
         return;
     }
-    /* Doorbells that ring it go with it. */
-    struct exo_doorbell *at = kernel->doorbells;
-    while (at != NULL) {
-        if (at->end_point == object) {
-            at->end_point = NULL;
-        }
-        at = at->next;
+    struct exo_end_point *end_point = object;
+    /* Doorbells bound to it ring for nobody from now on. */
+    for (struct exo_doorbell *at = kernel->doorbells; at != NULL; at = at->next) {
+        at->end_point = at->end_point == end_point ? NULL : at->end_point;
     }
-    free(object);
+    struct exo_end_point **link = &end_point->thread->end_points;
+    while (*link != end_point) {
+        link = &(*link)->next;
+    }
+    *link = end_point->next;
+    free(end_point);
 }
 
 enum error_code exo_end_point_create(struct exo_thread *thread, struct exo_handle *out, struct error *error) {
@@ -35,6 +37,9 @@ enum error_code exo_end_point_create(struct exo_thread *thread, struct exo_handl
         free(end_point);
         return error_set(error, code, "%s: the table of capabilities is full", environment->name);
     }
+    end_point->handle = *out;
+    end_point->next = thread->end_points;
+    thread->end_points = end_point;
     return OK;
 }
 

@@ -14,7 +14,9 @@
 enum { EXO_VECTORS = 128 }; /* at a core, for doorbells */
 
 struct exo_end_point {
+    struct exo_end_point *next; /* of the same thread */
     struct exo_thread *thread;
+    struct exo_handle handle;
     bool pending; /* rung since the last wait */
     bool waiting; /* its thread sleeps on it */
 };
@@ -30,7 +32,7 @@ struct exo_doorbell {
     uint64_t rings;
 };
 
-/* An end point that notifies a thread of the environment. */
+/* An end point that notifies a thread of the environment; it ends with the thread. */
 enum error_code exo_end_point_create(struct exo_thread *thread, struct exo_handle *out, struct error *error);
 /* [thread] Sleeps until the end point is rung; returns at once if it was since the
  * last wait. Takes EXO_CONTROL; the thread must be the end point's. */

@@ -85,6 +85,10 @@ struct exo_thread *exo_thread_create(struct exo_environment *environment, unsign
 }
 
 void exo_thread_destroy(struct exo_thread *thread) {
+    struct exo_capabilities *capabilities = thread->home->kernel->capabilities;
+    while (thread->end_points != NULL) {
+        exo_capability_revoke(capabilities, &thread->end_points->handle);
+    }
     thread->environment->page_faults_ended += context_page_faults(thread->context);
     context_kill(thread->context);
     thread->home->thread = NULL;

@@ -11,6 +11,7 @@ struct exo_thread {
     struct exo_environment *environment;
     struct exo_core *home;
     struct context *context;
+    struct exo_end_point *end_points;
     bool sleeping;
     uint64_t upcalls; /* notifications that met it running */
 };

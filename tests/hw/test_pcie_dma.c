@@ -274,6 +274,36 @@ Test(pcie_dma, a_fault_moves_no_byte) {
     cr_expect_eq(iommu_fault_count(machine->iommu), 4);
 }
 
+static struct iommu_domain *revoked_domain;
+static void revoke(void *context) {
+    (void)context;
+    (void)iommu_unmap(revoked_domain, 0x1000, 4096);
+}
+
+Test(pcie_dma, a_binding_broken_under_way_is_broken) {
+    static struct transfer under_way, untouched;
+    static struct sim_event revocation;
+    uint64_t frames = UINT64_C(32) << 20;
+    struct error error = {0};
+    set_up(WITH_IOMMU);
+    revoked_domain = iommu_domain_create(machine->iommu, next_frame, &frames, &error);
+    cr_assert_eq(iommu_map(revoked_domain, 0x1000, 0x50000, 4096, IOMMU_WRITE), OK);
+    cr_assert_eq(iommu_map(revoked_domain, 0x2000, 0x60000, 4096, IOMMU_WRITE), OK);
+    cr_assert_eq(iommu_attach(machine->iommu, probe.function.requester_id, revoked_domain), OK);
+    transfer_make(&under_way, &probe.function, true, 0x1000, 32);
+    transfer_make(&untouched, &probe.function, true, 0x2000, 32);
+    memory_write64(machine->memory, 0x50000, 7);
+    dma_submit(&under_way.op);
+    dma_submit(&untouched.op);
+    sim_event_init(&revocation, SIM_PRIORITY_HARDWARE, revoke, NULL);
+    sim_schedule(&revocation, 20 * SIM_NS); /* translated, not yet arrived */
+    sim_run(SIM_MS);
+    cr_expect_eq(under_way.op.status, DMA_FAULT);
+    cr_expect_eq(memory_read64(machine->memory, 0x50000), 7);
+    cr_expect_eq(untouched.op.status, DMA_DONE);
+    cr_expect_eq(iommu_fault_count(machine->iommu), 1);
+}
+
 Test(pcie_dma, the_same_access_succeeds_for_the_function_that_may) {
     static struct transfer theirs, mine;
     uint64_t frames = UINT64_C(32) << 20;

@@ -304,3 +304,33 @@ Test(exo_control_plane, an_environment_that_ends_leaves_nothing_behind) {
     cr_assert_eq(create(alice, BOTH, fixture_space(7, 7), NULL), OK, "%s", error.text);
     bob = NULL;
 }
+
+/* ---- doorbells ---- */
+
+static void no_body(void *argument) {
+    (void)argument;
+}
+
+Test(exo_control_plane, a_doorbell_is_bound_to_a_queue_and_an_end_point) {
+    set_up();
+    struct exo_handle end_point;
+    struct exo_handle doorbell;
+    struct exo_handle again;
+    struct exo_thread *thread = exo_thread_create(alice, 1, "alice", no_body, NULL, &error);
+    cr_assert_not_null(thread, "%s", error.text);
+    const struct pcie_function *function = nic_function(fixture_nic, 1);
+    cr_assert_eq(exo_end_point_create(thread, &end_point, &error), OK, "%s", error.text);
+    cr_assert_eq(exo_doorbell_create(alice, &alice_function, 1, &end_point, &doorbell, &error), ERR_RANGE);
+    cr_assert_eq(exo_doorbell_create(bob, &bob_function, 0, &end_point, &doorbell, &error), ERR_DENIED, "not his");
+    cr_assert_eq(exo_doorbell_create(alice, &alice_function, 0, &end_point, &doorbell, &error), OK, "%s", error.text);
+    cr_assert_eq(exo_doorbell_create(alice, &alice_function, 0, &end_point, &again, &error), ERR_EXISTS);
+    cr_assert(function->msix[0].enabled);
+    cr_assert_eq(function->msix[0].core, 1U, "where the thread is");
+    cr_assert_eq(exo_revoke(alice, &doorbell, &error), OK, "%s", error.text);
+    cr_assert_not(function->msix[0].enabled);
+    cr_assert_eq(exo_doorbell_create(alice, &alice_function, 0, &end_point, &again, &error), OK, "%s", error.text);
+    exo_thread_destroy(thread);
+    cr_assert_eq(exo_revoke(alice, &end_point, &error), ERR_DENIED, "it ended with its thread");
+    cr_assert_null(kernel->doorbells->end_point);
+    exo_kernel_free(kernel);
+}
