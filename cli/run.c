@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "experiment/csv_table.h"
 #include "experiment/experiment.h"
 
 static const char *const experiment_folders[] = {"configs/experiments", "configs/questions", NULL};
@@ -93,8 +94,11 @@ int cli_run(const struct cli_arguments *arguments) {
 }
 
 int cli_check(const struct cli_arguments *arguments) {
-    int result = cli_load_types(arguments) ? CLI_OK : CLI_USAGE;
-    for (size_t i = 0; result == CLI_OK && i < arguments->word_count; ++i) {
+    int result = CLI_OK;
+    if (!cli_load_types(arguments)) {
+        return CLI_USAGE;
+    }
+    for (size_t i = 0; i < arguments->word_count; ++i) {
         (void)fflush(stdout);
         struct experiment *experiment = load(arguments->words[i], arguments);
         if (experiment != NULL) {
@@ -119,13 +123,42 @@ static bool is_results(const char *folder) {
     return true;
 }
 
+/* Whether the results have that system; a message with the nearest if not. */
+static bool has_system(const char *folder, const char *system) {
+    enum { SYSTEMS_MAX = 64 };
+    char path[CLI_PATH_BYTES], suggestion[CLI_PATH_BYTES];
+    const char *names[SYSTEMS_MAX + 1];
+    size_t count = 0;
+    struct csv_table table;
+    (void)snprintf(path, sizeof path, "%s/breakdown.csv", folder);
+    if (csv_table_read(path, &table, NULL) != OK) {
+        return true; /* the report says why */
+    }
+    const int column = csv_table_column(&table, "system");
+    bool found = false;
+    for (size_t row = 0; column >= 0 && row < table.row_count; ++row) {
+        const char *name = csv_table_cell(&table, row, column);
+        found = found || strcmp(name, system) == 0;
+        if (count < SYSTEMS_MAX && (count == 0 || strcmp(names[count - 1], name) != 0)) {
+            names[count++] = name;
+        }
+    }
+    names[count] = NULL;
+    if (!found) {
+        cli_suggest(system, names, suggestion, sizeof suggestion);
+        (void)cli_usage_error("%s has no system '%s'%s", folder, system, suggestion);
+    }
+    csv_table_free(&table);
+    return found;
+}
+
 int cli_report(const struct cli_arguments *arguments) {
     const char *folder = arguments->words[0];
     const bool detail = (arguments->given & CLI_DETAIL) != 0;
     if (!detail && arguments->word_count > 1) {
         return cli_usage_error("report: '%s' goes with --detail", arguments->words[1]);
     }
-    if (!is_results(folder)) {
+    if (!is_results(folder) || (arguments->word_count > 1 && !has_system(folder, arguments->words[1]))) {
         return CLI_USAGE;
     }
     struct error error = {0};

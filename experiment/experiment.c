@@ -8,6 +8,7 @@
 
 #include "experiment/papers.h"
 #include "experiment/plan.h"
+#include "experiment/plot.h"
 #include "sim/error.h"
 
 const struct param plan_run_params[] = {
@@ -87,6 +88,18 @@ static void check_kind(const struct experiment *experiment, struct diagnostics *
     }
 }
 
+/* `only:` names the systems to run, one or a list; without it all run. */
+static bool is_wanted(const struct config_node *only, const char *name) {
+    if (only == NULL) {
+        return true;
+    }
+    bool wanted = strcmp(config_text(only, ""), name) == 0;
+    for (size_t i = 0; only->kind == CONFIG_SEQUENCE && i < only->count; i++) {
+        wanted = wanted || strcmp(config_text(only->children[i], ""), name) == 0;
+    }
+    return wanted;
+}
+
 static void read_systems(struct experiment *experiment, struct diagnostics *diagnostics)
 {
     const struct config_node *root = config_root(experiment->config);
@@ -101,9 +114,8 @@ static void read_systems(struct experiment *experiment, struct diagnostics *diag
         return;
     }
     const struct config_node *only = config_get(root, "only");
-    const char *only_name = config_text(only, NULL);
     for (size_t i = 0; i < systems->count; i++) {
-        if (only_name != NULL && strcmp(only_name, systems->keys[i]) != 0) {
+        if (!is_wanted(only, systems->keys[i])) {
             continue;
         }
         if (!name_is_plain(systems->keys[i])) {
@@ -116,7 +128,7 @@ static void read_systems(struct experiment *experiment, struct diagnostics *diag
         experiment->systems[experiment->system_count++].name = systems->keys[i];
     }
     if (experiment->system_count == 0) {
-        diagnostics_at(diagnostics, only, "only: there is no system '%s'", only_name);
+        diagnostics_at(diagnostics, only, "only: names no system of this experiment");
     }
 }
 
@@ -233,6 +245,7 @@ struct experiment *experiment_load(const char *path, const char *const *settings
     read_report(experiment, diagnostics);
     read_run(experiment, diagnostics);
     read_matrix(experiment, diagnostics);
+    (void)plot_check(config_get(config_root(experiment->config), "plot"), diagnostics);
     if (experiment->system_count > 0 && experiment->matrix.points > 0) {
         check_points(experiment, diagnostics);
     }

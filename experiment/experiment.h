@@ -11,7 +11,7 @@
  *   report: {rows: [components], paper: file, table: name}
  *   plot: [{...}]
  *   kind: network (the default), or dma: the hardware alone
- *   only: name                                 of the systems, this one alone
+ *   only: name, or [names]                     of the systems, these alone
  */
 #ifndef STILLSUIT_EXPERIMENT_EXPERIMENT_H
 #define STILLSUIT_EXPERIMENT_EXPERIMENT_H

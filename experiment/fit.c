@@ -35,18 +35,25 @@ static double setting_value(const struct fit_key *key)
 /* Runs the experiment with the keys' present values; residuals of the columns. */
 static enum error_code judge(struct fit *fit, double *residuals, size_t *count, struct error *error)
 {
-    enum { SETTINGS_MAX = FIT_KEYS_MAX * FIT_COLUMNS_MAX };
-    static char texts[SETTINGS_MAX][320];
+    enum { SETTINGS_MAX = FIT_KEYS_MAX * FIT_COLUMNS_MAX + 1 };
+    static char texts[SETTINGS_MAX][768];
     static const char *settings[SETTINGS_MAX];
     size_t setting_count = 0;
     for (size_t k = 0; k < fit->key_count; k++) {
         for (size_t p = 0; p < fit->keys[k].path_count; p++) {
-            (void)snprintf(texts[setting_count], sizeof texts[0], "%s=%.10g%s", fit->keys[k].paths[p],
+            (void)snprintf(texts[setting_count], sizeof texts[0], "%s=%.6g%s", fit->keys[k].paths[p],
                            setting_value(&fit->keys[k]), fit->keys[k].unit);
             settings[setting_count] = texts[setting_count];
             setting_count++;
         }
     }
+    char *only = texts[setting_count];
+    settings[setting_count++] = only;
+    int length = snprintf(only, sizeof texts[0], "only=[");
+    for (size_t c = 0; c < fit->column_count; c++) {
+        length += snprintf(only + length, sizeof texts[0] - (size_t)length, "%s%s", c > 0 ? ", " : "", fit->columns[c]);
+    }
+    (void)snprintf(only + length, sizeof texts[0] - (size_t)length, "]");
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     struct experiment *experiment = experiment_load(fit->experiment, settings, setting_count, &diagnostics);

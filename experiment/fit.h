@@ -5,7 +5,7 @@
 #include "experiment/experiment.h"
 #include "experiment/papers.h"
 
-enum { FIT_KEYS_MAX = 48, FIT_FIGURES_MAX = 128, FIT_COLUMNS_MAX = 16 };
+enum { FIT_KEYS_MAX = 48, FIT_FIGURES_MAX = 128, FIT_COLUMNS_MAX = 8 };
 
 enum fit_quantity { FIT_CYCLES, FIT_LINES, FIT_VALUE };
 

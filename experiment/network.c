@@ -113,6 +113,15 @@ void network_free(struct network *network)
     free(network);
 }
 
+void network_reset_stats(struct network *network) {
+    for (unsigned i = 0; i < network->link_count; i++) {
+        link_reset_stats(network->links[i]);
+    }
+    if (network->ethernet_switch != NULL) {
+        switch_reset_stats(network->ethernet_switch);
+    }
+}
+
 void network_visit_stats(const struct network *network, const struct stats_sink *sink)
 {
     for (unsigned i = 0; i < network->link_count; i++) {

@@ -14,6 +14,8 @@ struct network;
 struct network *network_create(const struct config_node *root, struct machine *machine, struct client *client,
                                struct diagnostics *diagnostics);
 void network_free(struct network *network);
+/* The end of the warm-up. */
+void network_reset_stats(struct network *network);
 void network_visit_stats(const struct network *network, const struct stats_sink *sink);
 
 #endif

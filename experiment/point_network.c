@@ -170,6 +170,7 @@ static void begin_measuring(struct bench *bench)
     machine_reset_stats(bench->machine);
     bench->system->ops->reset_stats(bench->system);
     interpreter_reset_stats(bench->interpreter);
+    network_reset_stats(bench->network);
     client_begin_measure(bench->client);
     ledger_record(bench->ledger, true);
     if (bench->point->run.duration > 0) {

@@ -174,7 +174,7 @@ void pcie_function_attach(struct pcie_link *link, struct pcie_function *function
     attached->function = function;
     attached->name = function_name(device, number);
     link->functions[number] = attached;
-    function->requester_id = (uint16_t)(link->bus << 8 | number);
+    function->requester_id = (uint16_t)((uint32_t)link->bus << 8U | number);
     function->device = device;
     function->number = number;
     function->link = link;

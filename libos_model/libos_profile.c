@@ -100,6 +100,8 @@ const struct param libos_config_params[] = {
     ROW("buffers", PARAM_INTEGER, buffers, "2048", "128", "65536", "packet buffers of 2 KiB of each thread"),
     ROW("refill_batch", PARAM_INTEGER, refill_batch, "1", "1", "64",
         "receive buffers given to the NIC with one doorbell (assumed, 1 to 64: Barrelfish's e10k adds one at a time)"),
+    ROW("rate_limit", PARAM_BIT_RATE, rate_limit, "0 bps", NULL, NULL,
+        "rate specifier of each thread's transmit queue; 0 bps for none"),
     {.key = "checksum_offload",
      .type = PARAM_BOOL,
      .offset = offsetof(struct libos_config, checksum_offload),

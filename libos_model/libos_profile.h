@@ -56,6 +56,7 @@ struct libos_config {
     const char *name, *type, *nic, *ip_text, *mac_text;
     const struct config_node *profile_node;
     uint64_t ring, buffers, refill_batch;
+    uint64_t rate_limit; /* bits a second of each thread's queue; 0: none */
     bool checksum_offload;
     int idle; /* enum exo_idle */
     struct exo_limits limits;

@@ -63,6 +63,9 @@ static enum error_code set_up_queue(struct libos_thread *thread, struct error *e
     struct libos_process *process = thread->process;
     enum error_code code =
         exo_queue_grant(process->environment, &process->function, &thread->queue_index, &thread->queue, error);
+    if (code == OK && system->config.rate_limit != 0) {
+        code = exo_queue_set_rate(process->environment, &thread->queue, system->config.rate_limit, error);
+    }
     if (code == OK) {
         code = exo_end_point_create(thread->thread, &thread->end_point, error);
     }

@@ -4,7 +4,13 @@
  * Function 0 is physical; function n (1..) is virtual function n-1. A pool is a
  * virtual function's share: its queue pairs, its MAC address, its filters. Queue
  * pairs of VF v are v * queues_per_pool ... in the physical numbering; those not
- * given to a VF in use are the physical function's. */
+ * given to a VF in use are the physical function's. Where "queue 0" of the physical
+ * function is meant as a destination, it is the lowest of its queues that receives.
+ *
+ * A virtual function that posts no descriptors drops at once; the physical function's
+ * queues hold packets back in the packet buffer unless SRRCTL says otherwise.
+ * Traffic from function to function goes out to the switch: the 82599's internal
+ * loopback is not modelled, nor are VLAN pools. */
 #ifndef STILLSUIT_HW_NIC_NIC_H
 #define STILLSUIT_HW_NIC_NIC_H
 
@@ -65,9 +71,12 @@ void nic_set_default_to_physical(struct device *nic, bool on);
 void nic_set_rss(struct device *nic, uint32_t queues);
 
 /* Components: "nic_rx" (with nic_rx_queue: waiting in the packet buffer), "nic_tx"
- * under "nic". After receive DMA a request is owned by "ready" and boarded at its
- * buffer's physical address as translated; before transmit, software has boarded it
- * at the buffer's physical address. MSI-X vector n of a function is its queue n. */
+ * (with nic_tx_queue and nic_tx_limit) under "nic". After receive DMA a request is
+ * owned by "ready" and boarded at its buffer's physical address as translated. For
+ * transmit, software boards a packet's request at the physical address of its first
+ * byte, lets it ride on the doorbell that ends with the packet, or both; whoever
+ * below "cpu" has it hands it over when the card reads the descriptor. MSI-X vector n
+ * of a function is its queue n. */
 void nic_declare_components(void);
 
 #endif

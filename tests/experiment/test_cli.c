@@ -121,6 +121,7 @@ Test(cli, a_config_that_is_not_there_gets_the_nearest) {
 Test(cli, check_says_what_is_good) {
     EXPECT("check arrakis-table1 configs/experiments/arrakis-fig4.yaml", 0, "arrakis-table1: good: 4 systems",
            "arrakis-fig4.yaml: good:");
+    EXPECT("check /nonexistent/a.yaml arrakis-table1", 2, "/nonexistent/a.yaml", "arrakis-table1: good:");
 }
 
 Test(cli, a_bad_configuration_writes_nothing) {
@@ -145,6 +146,7 @@ Test(cli, a_run_reports_and_can_be_reported_again) {
            "peak memory");
     EXPECT(line_of("report %s", folder), 0, "net_stack_in", "linux_cpu_idle");
     EXPECT(line_of("report %s --detail linux_cpu_idle", folder), 0, "linux_cpu_idle", "scheduler");
+    EXPECT(line_of("report %s --detail linux_cpu_idel", folder), 2, "did you mean 'linux_cpu_idle'?");
     char path[256];
     (void)snprintf(path, sizeof path, "%s/table1.png", folder);
     cr_expect_neq(access(path, F_OK), 0, "--no-plot drew one");

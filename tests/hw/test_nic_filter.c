@@ -138,6 +138,10 @@ Test(nic_filter, fragments_have_no_ports) {
     cr_expect_eq(classify(&fixture, bytes, length_bytes), 16 + 1);
     bytes[14 + 7] = 3; /* offset 24 */
     cr_expect_eq(classify(&fixture, bytes, length_bytes), 16);
+    struct nic_filter from_zero = by_port;
+    from_zero.services[0] = (struct nic_endpoints){0, 0, 0, 65534};
+    cr_assert_eq(nic_receive_filter_set(fixture.nic, 0, 1, &from_zero), OK);
+    cr_expect_eq(classify(&fixture, bytes, length_bytes), 16, "no port is not port 0");
     struct nic_filter by_address = by_port;
     by_address.services[0] = (struct nic_endpoints){basic.destination_ip, UINT32_MAX, 0, 65535};
     cr_assert_eq(nic_receive_filter_set(fixture.nic, 0, 1, &by_address), OK);

@@ -242,7 +242,8 @@ Test(nic_rx, small_buffers_take_two_descriptors) {
     struct driver driver;
     uint8_t bytes[1600];
     uint8_t found[1600];
-    nic_fixture_make(&fixture, "", "off");
+    /* One at a time on chip, so that a packet waits for its second descriptor. */
+    nic_fixture_make(&fixture, "rx_prefetch: 1", "off");
     function_start(&fixture, 0);
     driver_start(&driver, &fixture, 0, 0, 0);
     driver_poke(&driver, driver.rx_base + NIC_QUEUE_CTL, 0);
@@ -371,4 +372,30 @@ Test(nic_rx, a_reset_loses_no_request_in_dma) {
 }
 Test(nic_rx, a_reset_loses_no_request_in_memory) {
     reset_after(5 * SIM_US);
+}
+
+/* The queue alone is switched off and on while a packet is in DMA: it is the old
+ * ring's, and the new one knows nothing of it. */
+Test(nic_rx, a_ring_that_is_set_up_anew_has_nothing_of_the_old_one) {
+    struct nic_fixture fixture;
+    struct driver driver;
+    uint8_t bytes[1600];
+    nic_fixture_make(&fixture, "rx_pipeline: 0 ns, receive_buffer_per_queue: 2 KiB", "off");
+    function_start(&fixture, 1);
+    driver_start(&driver, &fixture, 1, 0, 32);
+    run_for(100 * SIM_US);
+    const uint32_t length_bytes = udp_frame(bytes, &to_vf0, 1400);
+    far_send(&fixture, bytes, length_bytes, ledger_begin(fixture.ledger, fixture.client, LEDGER_SERVICE, sim_now()));
+    run_for((8 + length_bytes + 4) * 800 * SIM_PS + 10 * SIM_NS);
+    driver_poke(&driver, driver.rx_base + NIC_QUEUE_CTL, 0);
+    driver_poke(&driver, driver.rx_base + NIC_QUEUE_CTL, NIC_QUEUE_CTL_ENABLE);
+    run_for(100 * SIM_US);
+    cr_expect_eq(nic_counter(&fixture, "nic.vf0", "rx_packets"), 0);
+    cr_expect_eq(ledger_live(fixture.ledger), 0);
+    driver_poke(&driver, driver.rx_base + NIC_QUEUE_TAIL, 32);
+    run_for(10 * SIM_US);
+    far_send(&fixture, bytes, length_bytes, NULL); /* its share of the buffer is free */
+    run_for(100 * SIM_US);
+    cr_expect_eq(nic_counter(&fixture, "nic.vf0", "rx_packets"), 1);
+    nic_fixture_free(&fixture);
 }

@@ -223,7 +223,9 @@ Test(nic_tx, without_rs_nothing_is_written_back) {
 
 /* ---- checksums ---- */
 
-static void offload(uint32_t payload_bytes, bool context, uint32_t expected_frames) {
+/* `to_zero`: the payload is such that the UDP checksum would be 0, which stands for
+ * none, so that 0xffff is sent instead (RFC 768). */
+static void offload(uint32_t payload_bytes, bool context, uint32_t expected_frames, bool to_zero) {
     struct nic_fixture fixture;
     struct driver driver;
     uint8_t good[1600];
@@ -231,6 +233,12 @@ static void offload(uint32_t payload_bytes, bool context, uint32_t expected_fram
     nic_fixture_make(&fixture, "", "on");
     start_virtual(&fixture, &driver, 1);
     const uint32_t length_bytes = udp_frame(good, &from_vf0, payload_bytes);
+    if (to_zero) {
+        const uint32_t sum = (uint32_t)(good[42] << 8 | good[43]) + (uint32_t)(good[40] << 8 | good[41]);
+        good[42] = (uint8_t)((sum + (sum >> 16)) >> 8);
+        good[43] = (uint8_t)(sum + (sum >> 16));
+        good[40] = good[41] = 0xff;
+    }
     memcpy(bytes, good, length_bytes);
     bytes[24] = bytes[25] = bytes[40] = bytes[41] = 0;
     memory_write(fixture.machine->memory, driver.tx_buffers, bytes, length_bytes);
@@ -251,14 +259,17 @@ static void offload(uint32_t payload_bytes, bool context, uint32_t expected_fram
 }
 
 Test(nic_tx, checksums_are_inserted_even_length) {
-    offload(64, true, 1);
+    offload(64, true, 1, false);
 }
 Test(nic_tx, checksums_are_inserted_odd_length) {
-    offload(1471, true, 1);
+    offload(1471, true, 1, false);
 }
 Test(nic_tx, checksums_are_inserted_one_byte) {
-    offload(19, true, 1);
+    offload(19, true, 1, false);
+}
+Test(nic_tx, a_checksum_of_zero_is_sent_as_ones) {
+    offload(64, true, 1, true);
 }
 Test(nic_tx, offload_without_a_context_is_malformed) {
-    offload(64, false, 0);
+    offload(64, false, 0, false);
 }

@@ -195,3 +195,28 @@ Test(nic_tx, a_reset_loses_no_request_in_the_queue) {
 Test(nic_tx, a_reset_loses_no_request_on_the_wire) {
     reset_after(6 * SIM_US);
 }
+
+/* The queue alone is switched off and on again while packets are under way: they are
+ * the old ring's, and leave no trace in the new one. */
+Test(nic_tx, a_ring_that_is_set_up_anew_has_nothing_of_the_old_one) {
+    struct nic_fixture fixture;
+    struct driver driver;
+    uint8_t bytes[1600];
+    nic_fixture_make(&fixture, "", "on");
+    start_virtual(&fixture, &driver, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        tx_post(&driver, bytes, udp_frame(bytes, &from_vf0, 1000));
+    }
+    tx_ring_doorbell(&driver);
+    while (nic_counter(&fixture, "nic.vf0", "tx_packets") < 2) {
+        run_for(10 * SIM_NS);
+    }
+    driver_poke(&driver, driver.tx_base + NIC_QUEUE_CTL, 0);
+    driver_poke(&driver, driver.tx_base + NIC_QUEUE_CTL, NIC_QUEUE_CTL_ENABLE);
+    const uint64_t written = nic_counter(&fixture, "nic.vf0", "dma_writes");
+    run_for(100 * SIM_US);
+    cr_expect_eq(fixture.far_count, 2);
+    cr_expect_eq(driver_peek(&driver, driver.tx_base + NIC_QUEUE_HEAD), 0);
+    cr_expect_eq(nic_counter(&fixture, "nic.vf0", "dma_writes"), written);
+    nic_fixture_free(&fixture);
+}

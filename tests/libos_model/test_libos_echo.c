@@ -117,3 +117,16 @@ Test(libos_echo, a_packet_for_no_socket_is_dropped_by_the_library) {
     cr_assert_eq(drops[0].owner, ledger_find("net_stack_in"));
     cr_assert_eq(ledger_audit(lost, sim_now()), 0U);
 }
+
+/* 40 outstanding saturate the queue: the rate specifier alone says how fast. */
+Test(libos_echo, a_rate_limit_holds_for_the_whole_system) {
+    fixture_machine_make("on", "mac");
+    echo.how = SYSTEM_WAIT_SPIN;
+    echo.payload_bytes = 1000;
+    echo_prepare(&arrakis_native_ops, "rate_limit: 500 Mbps", 100000, 40);
+    sim_run(2 * SIM_MS);
+    const uint32_t before = echo.replies;
+    sim_run(22 * SIM_MS);
+    const double expected = 0.020 * 500e6 / 8 / (1042 + 24);
+    cr_assert_float_eq(echo.replies - before, expected, 0.02 * expected, "%u replies", echo.replies - before);
+}
