@@ -47,7 +47,7 @@ static void describe_file(const char *path, char *out) {
     if (text != NULL) {
         (void)snprintf(out, LINE_BYTES, "%s", text);
     } else if (config == NULL) {
-        (void)snprintf(out, LINE_BYTES, "(cannot be read; see: stillsuit check %s)", path);
+        (void)snprintf(out, LINE_BYTES, "(cannot be read; see: stillsuit check %.400s)", path);
     } else {
         first_sentence(path, out);
     }

@@ -100,6 +100,23 @@ static bool is_wanted(const struct config_node *only, const char *name) {
     return wanted;
 }
 
+/* A name in `only:` that is no system's. */
+static void check_only(const struct config_node *name, const struct config_node *systems,
+                       struct diagnostics *diagnostics)
+{
+    const char *text = config_text(name, "");
+    const char *names[PLAN_SYSTEMS_MAX + 1] = {NULL};
+    for (size_t i = 0; i < systems->count; i++) {
+        names[i] = systems->keys[i];
+    }
+    if (config_get(systems, text) == NULL) {
+        const char *nearest = config_nearest(text, names);
+        diagnostics_at(diagnostics, name, "only: there is no system '%s'%s%s%s", text,
+                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                       nearest != NULL ? "'?" : "");
+    }
+}
+
 static void read_systems(struct experiment *experiment, struct diagnostics *diagnostics)
 {
     const struct config_node *root = config_root(experiment->config);
@@ -127,8 +144,14 @@ static void read_systems(struct experiment *experiment, struct diagnostics *diag
         }
         experiment->systems[experiment->system_count++].name = systems->keys[i];
     }
-    if (experiment->system_count == 0) {
-        diagnostics_at(diagnostics, only, "only: names no system of this experiment");
+    if (only != NULL && only->kind != CONFIG_SEQUENCE) {
+        check_only(only, systems, diagnostics);
+    }
+    for (size_t i = 0; only != NULL && only->kind == CONFIG_SEQUENCE && i < only->count; i++) {
+        check_only(only->children[i], systems, diagnostics);
+    }
+    if (only != NULL && only->kind == CONFIG_SEQUENCE && only->count == 0) {
+        diagnostics_at(diagnostics, only, "only: names no system");
     }
 }
 

@@ -1,35 +1,20 @@
 /* The records of one point, written by its own process. */
 #include <string.h>
 
+#include "experiment/csv_table.h"
 #include "experiment/results.h"
 
 const char *const result_file_names[RESULT_FILES] = {"breakdown.csv", "latency.csv", "throughput.csv",
                                                      "utilization.csv", "counters.csv"};
 
-static void write_field(FILE *out, const char *text)
-{
-    if (strpbrk(text, ",\"\n") == NULL) {
-        (void)fputs(text, out);
-        return;
-    }
-    (void)fputc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"') {
-            (void)fputc('"', out);
-        }
-        (void)fputc(*text, out);
-    }
-    (void)fputc('"', out);
-}
-
 /* "<file>\t<point>,<system>,<matrix>," */
 static void begin_row(FILE *out, const struct plan_point *point, enum result_file file)
 {
     (void)fprintf(out, "%d\t%zu,", (int)file, point->index);
-    write_field(out, point->experiment->systems[point->system].name);
+    csv_write_field(point->experiment->systems[point->system].name, out);
     for (size_t i = 0; i < point->experiment->matrix.count; i++) {
         (void)fputc(',', out);
-        write_field(out, point->values[i]);
+        csv_write_field(point->values[i], out);
     }
     (void)fputc(',', out);
 }
@@ -99,9 +84,9 @@ void results_write_counter(FILE *out, const struct plan_point *point, const char
                            uint64_t value)
 {
     begin_row(out, point, RESULT_COUNTERS);
-    write_field(out, instance);
+    csv_write_field(instance, out);
     (void)fputc(',', out);
-    write_field(out, counter);
+    csv_write_field(counter, out);
     (void)fprintf(out, ",%llu\n", (unsigned long long)value);
 }
 
@@ -114,7 +99,7 @@ static void sink_counter(void *context, const char *instance, const char *counte
 static void write_share(const struct results_sink *sink, const char *resource, double percent, const char *component)
 {
     begin_row(sink->out, sink->point, RESULT_UTILIZATION);
-    write_field(sink->out, resource);
+    csv_write_field(resource, sink->out);
     (void)fprintf(sink->out, ",%.4f,%s\n", percent, component);
 }
 

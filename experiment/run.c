@@ -18,6 +18,7 @@ struct run {
     struct run_summary *summary;
     struct results_folder folder;
     char records[1100];   /* folder of the points' records */
+    uint64_t program;     /* digest of the simulator itself */
     uint64_t *digests;    /* of each point's resolved configuration */
     bool *finished;
     size_t appended;      /* points whose rows stand in the CSVs */
@@ -40,6 +41,23 @@ static void records_path(const struct run *run, size_t index, const char *suffix
     (void)snprintf(out, 1200, "%s/%zu-%016llx%s", run->records, index, (unsigned long long)run->digests[index], suffix);
 }
 
+/* FNV-1a over the program itself: a rebuilt simulator takes up no point of an older
+ * one. 0 where the system does not say which file runs. */
+static uint64_t program_digest(void) {
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
+    FILE *program = fopen("/proc/self/exe", "re");
+    unsigned char block[65536];
+    for (size_t got; program != NULL && (got = fread(block, 1, sizeof block, program)) > 0;) {
+        for (size_t i = 0; i < got; i++) {
+            digest = (digest ^ block[i]) * UINT64_C(0x100000001b3);
+        }
+    }
+    if (program != NULL) {
+        (void)fclose(program);
+    }
+    return digest;
+}
+
 /* Names a point by all that its result depends on, so that a resumed run takes only
  * what the same program would write again. */
 static bool digest_point(const struct run *run, size_t index, uint64_t *digest)
@@ -57,7 +75,7 @@ static bool digest_point(const struct run *run, size_t index, uint64_t *digest)
     FILE *stream = open_memstream(&text, &bytes);
     SIM_ASSERT(stream != NULL);
     config_write(config_root(point.config), stream);
-    (void)fprintf(stream, "%s %llu %zu", STILLSUIT_VERSION,
+    (void)fprintf(stream, "%016llx %llu %zu", (unsigned long long)run->program,
                   (unsigned long long)(run->options->seed_given ? run->options->seed : point.seed), point.system);
     (void)fclose(stream);
     *digest = UINT64_C(0xcbf29ce484222325);
@@ -224,6 +242,7 @@ enum error_code experiment_run(const struct experiment *experiment, const struct
     run.unused = open_memstream(&run.unused_text, &run.unused_bytes);
     SIM_ASSERT(run.digests != NULL && run.finished != NULL && run.unused != NULL);
     const double begin = wall_now();
+    run.program = program_digest();
     run.code = prepare(&run);
     if (run.code == OK) {
         (void)pool_run(&(struct pool_job){summary->points, options->jobs, options->progress,

@@ -158,6 +158,7 @@ static void let_go(struct switch_port *port, sim_time now) {
 static void grow(struct switch_port *port) {
     struct departure *bigger = calloc((size_t)port->capacity * 2, sizeof *bigger);
     SIM_ASSERT_MSG(bigger != NULL, "out of memory");
+    SIM_ASSERT(port->departures != NULL || port->count == 0);
     for (uint32_t i = 0; i < port->count; i++) {
         bigger[i] = port->departures[(port->first + i) & (port->capacity - 1)];
     }

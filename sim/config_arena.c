@@ -94,6 +94,7 @@ void config_append(struct config *config, struct config_node *parent, struct con
             parent->key_nodes = grown(config, parent->key_nodes, count, sizeof(struct config_node *));
         }
     }
+    SIM_ASSERT(parent->children != NULL);
     parent->children[count] = child;
     child->parent = parent;
     if (parent->kind == CONFIG_MAPPING) {

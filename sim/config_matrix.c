@@ -76,6 +76,7 @@ static bool read_axis(const struct config_node *matrix, size_t index, struct con
 static bool check_names(const struct config_node *node, const struct config_matrix *matrix,
                         struct diagnostics *diagnostics) {
     bool good = true;
+    SIM_ASSERT(matrix->count == 0 || matrix->axes != NULL);
     for (size_t i = 0; i < matrix->count; ++i) {
         for (size_t j = 0; j < i; ++j) {
             if (strcmp(matrix->axes[i].name, matrix->axes[j].name) == 0) {
