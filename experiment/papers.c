@@ -12,50 +12,16 @@ struct paper {
     const struct config_node *tables;
 };
 
-static const char *const paper_keys[] = {"paper", "title", "tables", NULL};
-static const char *const table_keys[] = {"title",   "use",         "unit", "experiment", "source", "source_text",
-                                         "row_key", "row_sources", "rows", "columns",    "notes",  NULL};
-
-static void check_table(const struct config_node *table, struct diagnostics *diagnostics)
-{
-    if (table->kind != CONFIG_MAPPING) {
-        diagnostics_at(diagnostics, table, "expected a mapping that describes a table");
-        return;
-    }
-    (void)config_check_keys(table, table_keys, diagnostics);
-    const struct config_node *rows = config_get(table, "rows");
-    const struct config_node *columns = config_get(table, "columns");
-    for (size_t i = 0; i < 5; i++) {
-        static const char *const needed[] = {"use", "experiment", "source", "rows", "columns"};
-        if (config_get(table, needed[i]) == NULL) {
-            diagnostics_at(diagnostics, table, "'%s' is missing", needed[i]);
-        }
-    }
-    for (size_t c = 0; rows != NULL && columns != NULL && c < columns->count; c++) {
-        if (columns->children[c]->count != rows->count) {
-            diagnostics_at(diagnostics, columns->children[c], "%s has %zu values for %zu rows", columns->keys[c],
-                           columns->children[c]->count, rows->count);
-        }
-    }
-}
-
 struct paper *paper_load(const char *path, struct diagnostics *diagnostics)
 {
+    const size_t errors = diagnostics->errors;
     struct config *config = config_load(path, diagnostics);
     if (config == NULL) {
         return NULL;
     }
-    const struct config_node *root = config_root(config);
-    (void)config_check_keys(root, paper_keys, diagnostics);
-    const struct config_node *tables = config_get(root, "tables");
-    if (tables == NULL || tables->kind != CONFIG_MAPPING) {
-        diagnostics_at(diagnostics, root, "'tables' is missing: a mapping of names to tables");
-    } else {
-        for (size_t i = 0; i < tables->count; i++) {
-            check_table(tables->children[i], diagnostics);
-        }
-    }
-    if (diagnostics->errors > 0) {
+    const struct config_node *tables = config_get(config_root(config), "tables");
+    const bool good = paper_check(config_root(config), diagnostics);
+    if (!good || diagnostics->errors > errors) {
         config_free(config);
         return NULL;
     }

@@ -13,6 +13,8 @@ struct paper;
 /* NULL with diagnostics; the caller frees it. */
 struct paper *paper_load(const char *path, struct diagnostics *diagnostics);
 void paper_free(struct paper *paper);
+/* What paper_load reports beside what is no YAML: false if anything. */
+bool paper_check(const struct config_node *root, struct diagnostics *diagnostics);
 const char *paper_name(const struct paper *paper);
 const char *paper_title(const struct paper *paper);
 size_t paper_tables(const struct paper *paper);

@@ -51,7 +51,7 @@ enum error_code error_set(struct error *error, enum error_code code, const char 
 
 /* Ends the program with a message that names the place. */
 void sim_assert_failed(const char *expression, const char *file, int line, const char *format, ...)
-    __attribute__((format(printf, 4, 5), noreturn));
+    __attribute__((format(printf, 4, 5), noreturn, cold));
 
 /* An invariant of the program. Stays on in release builds. */
 #define SIM_ASSERT(condition)                                                                                          \

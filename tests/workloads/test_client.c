@@ -584,19 +584,17 @@ Test(client, sixty_four_hosts_share_the_rate) {
     client_free(client);
 }
 
-static void visit(void *context, const char *instance, const char *counter, uint64_t value) {
-    uint64_t *sum = context;
+static void visit(void *sum, const char *instance, const char *counter, uint64_t value) {
     cr_assert_str_eq(instance, "client");
-    *sum += strcmp(counter, "completed") == 0 ? value : 0;
+    *(uint64_t *)sum += strcmp(counter, "completed") == 0 ? value : 0;
 }
 
 Test(client, counters_are_told) {
     uint64_t sum = 0;
-    stop_at = 42;
     build("client: {payload: 64 B}");
+    stop_at = 42;
     client_start(client, 0);
     sim_run(SIM_S);
-    const struct stats_sink sink = {.context = &sum, .counter = visit};
-    client_visit_stats(client, &sink);
+    client_visit_stats(client, &(struct stats_sink){.context = &sum, .counter = visit});
     cr_assert_eq(sum, 42);
 }
