@@ -159,7 +159,16 @@ enum error_code libos_transmit_udp(struct libos_thread *thread, const struct lib
 /* The descriptor and doorbell alone, for a frame of so many bytes. */
 enum error_code libos_transmit_frame(struct libos_thread *thread, struct libos_packet *packet, uint32_t frame_bytes,
                                      struct request *request);
+/* The headers of a datagram with so many bytes of payload, into the packet, from a
+ * port; work of the present stage. */
+void libos_write_headers(struct libos_thread *thread, const struct libos_packet *packet, uint16_t port,
+                         uint32_t length_bytes, struct system_endpoint to);
 void libos_neighbour_learn(struct libos_thread *thread, uint32_t ip, const uint8_t mac[6]);
+
+/* ---- libos_hostile.c ---- */
+/* What a library that means harm does: see struct system_ops. */
+enum error_code libos_misbehave(struct system_thread *thread, enum system_misbehaviour how,
+                                struct system_endpoint accomplice);
 
 /* ---- libos_place.c: buffers that are packets (native, driver) ---- */
 enum error_code libos_place_buffer_create(struct system_thread *thread, uint32_t capacity_bytes,

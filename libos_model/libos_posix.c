@@ -70,6 +70,7 @@ const struct system_ops arrakis_posix_ops = {
     .send = send,
     .compute = libos_compute,
     .thread_context = libos_thread_context,
+    .misbehave = libos_misbehave,
     .visit_stats = libos_visit_stats,
     .reset_stats = libos_reset_stats,
     .visit_costs = libos_visit_costs,

@@ -70,20 +70,25 @@ enum error_code libos_transmit_frame(struct libos_thread *thread, struct libos_p
     return code;
 }
 
-enum error_code libos_transmit_udp(struct libos_thread *thread, const struct libos_socket *socket,
-                                   struct libos_packet *packet, uint32_t length_bytes, struct system_endpoint to,
-                                   struct request *request) {
-    struct libos_system *system = libos_system_of(thread);
+void libos_write_headers(struct libos_thread *thread, const struct libos_packet *packet, uint16_t port,
+                         uint32_t length_bytes, struct system_endpoint to) {
+    const struct libos_system *system = libos_system_of(thread);
     struct net_udp udp = {.source_ip = system->config.ip,
                           .destination_ip = to.address,
-                          .source_port = socket->port,
+                          .source_port = port,
                           .destination_port = to.port,
                           .payload_bytes = (uint16_t)length_bytes};
-    libos_await_transmit(thread, request);
-    libos_stage(thread, system_components.net_stack_out, request);
     memcpy(udp.source_mac, thread->process->mac, sizeof udp.source_mac);
     neighbour_mac(thread, to.address, udp.destination_mac);
     udp_stack_output(&thread->stack, thread->context, vf_buffer_physical(&thread->driver, packet->buffer), &udp,
                      system->config.checksum_offload);
+}
+
+enum error_code libos_transmit_udp(struct libos_thread *thread, const struct libos_socket *socket,
+                                   struct libos_packet *packet, uint32_t length_bytes, struct system_endpoint to,
+                                   struct request *request) {
+    libos_await_transmit(thread, request);
+    libos_stage(thread, system_components.net_stack_out, request);
+    libos_write_headers(thread, packet, socket->port, length_bytes, to);
     return libos_transmit_frame(thread, packet, NET_UDP_HEADERS_BYTES + length_bytes, request);
 }

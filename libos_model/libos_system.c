@@ -112,6 +112,8 @@ struct system_process *libos_process_create(struct system *base, const char *nam
     process->base.system = base;
     (void)snprintf(process->name, sizeof process->name, "%s", name);
     process_mac(system, process->mac);
+    process->base.address = libos_address(base);
+    memcpy(process->base.address.mac, process->mac, sizeof process->mac);
     process->environment = exo_environment_create(system->kernel, name, &system->config.limits, error);
     if (process->environment == NULL ||
         exo_function_grant(process->environment, system->nic, process->mac, &process->function, error) != OK ||

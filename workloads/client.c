@@ -156,6 +156,12 @@ void client_on_completed(struct client *client, void (*completed)(void *context,
     client->completed_context = context;
 }
 
+void client_on_frame(struct client *client, void (*seen)(void *context, const uint8_t *bytes, uint32_t length_bytes),
+                     void *context) {
+    client->seen = seen;
+    client->seen_context = context;
+}
+
 static uint64_t under_way(const struct client *client) {
     return client->ledger == NULL ? 0 : ledger_live(client->ledger);
 }

@@ -85,6 +85,11 @@ void client_stop(struct client *client);
  * client_begin_measure (or the start). NULL for none. */
 void client_on_completed(struct client *client, void (*completed)(void *context, uint64_t count), void *context);
 
+/* Calls with each frame that reaches a host, before the host looks at it: for who
+ * watches what leaves the server. NULL for none. */
+void client_on_frame(struct client *client, void (*seen)(void *context, const uint8_t *bytes, uint32_t length_bytes),
+                     void *context);
+
 /* Counters start anew at the present instant. The ledger is the experiment's to
  * switch: a request that began before and completes after counts here, not there. */
 void client_begin_measure(struct client *client);

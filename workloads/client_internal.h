@@ -56,6 +56,8 @@ struct client {
     uint64_t sequence;   /* last one used; the first is 1 */
     void (*completed)(void *context, uint64_t count);
     void *completed_context;
+    void (*seen)(void *context, const uint8_t *bytes, uint32_t length_bytes);
+    void *seen_context;
     struct client_stats stats;
     sim_time measured_from;
     uint64_t live_before; /* under way when measuring began */

@@ -77,6 +77,9 @@ void client_receive(struct port *port, struct frame *frame) {
     struct net_udp udp;
     uint64_t cookie = 0;
     enum client_verdict verdict;
+    if (client->seen != NULL) {
+        client->seen(client->seen_context, frame->bytes, frame->length_bytes);
+    }
     if (memcmp(frame->bytes, host->address.mac, 6) != 0) {
         client->stats.ignored += 1;
         frame_release(frame);

@@ -74,7 +74,7 @@ static void loop(struct workload_thread *thread, const struct block *block) {
 static void body(struct system_thread *system_thread, void *argument) {
     struct workload_thread *thread = argument;
     struct interpreter *interpreter = thread->interpreter;
-    thread->thread = system_thread;
+    SIM_ASSERT(system_thread == thread->thread);
     if (make_buffers(thread) == OP_DONE && run_block(thread, &interpreter->script->setup) == OP_DONE) {
         end_setup(interpreter);
         loop(thread, &interpreter->script->loop);
@@ -98,12 +98,27 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
     SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL, "out of memory");
 }
 
+static bool offers_all(const struct interpreter *interpreter, struct error *error) {
+    const struct system_ops *ops = interpreter->system->ops;
+    for (size_t i = 0; op_type_at(i) != NULL; ++i) {
+        const struct op_type *type = op_type_at(i);
+        if (type->offered != NULL && script_uses(interpreter->script, type->name) && !type->offered(ops)) {
+            (void)error_set(error, ERR_UNSUPPORTED, "the system '%s' does not offer the operation '%s'", ops->type_name,
+                            type->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool create_threads(struct interpreter *interpreter, unsigned first_core, struct error *error) {
     const struct system_ops *ops = interpreter->system->ops;
     struct system_process *process = ops->process_create(interpreter->system, interpreter->name, error);
     for (unsigned i = 0; process != NULL && i < interpreter->thread_count; ++i) {
         prepare(interpreter, i);
-        if (ops->thread_create(process, first_core + i, body, &interpreter->threads[i], error) == NULL) {
+        struct workload_thread *thread = &interpreter->threads[i];
+        thread->thread = ops->thread_create(process, first_core + i, body, thread, error);
+        if (thread->thread == NULL) {
             return false;
         }
     }
@@ -121,7 +136,7 @@ struct interpreter *interpreter_create(const struct script *script, struct syste
                                         .in_setup = script_threads(script)};
     interpreter->threads = calloc(interpreter->thread_count, sizeof *interpreter->threads);
     SIM_ASSERT_MSG(interpreter->threads != NULL, "out of memory");
-    if (!create_threads(interpreter, first_core, error)) {
+    if (!offers_all(interpreter, error) || !create_threads(interpreter, first_core, error)) {
         interpreter_free(interpreter);
         return NULL;
     }
@@ -158,6 +173,19 @@ void interpreter_on_failure(struct interpreter *interpreter, void (*failed)(void
     interpreter->failed_context = context;
 }
 
+struct system_thread *interpreter_thread(const struct interpreter *interpreter, unsigned index) {
+    SIM_ASSERT(index < interpreter->thread_count);
+    return interpreter->threads[index].thread;
+}
+
+uint64_t interpreter_count(const struct interpreter *interpreter, enum workload_counter counter) {
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < interpreter->thread_count; ++i) {
+        sum += interpreter->threads[i].counters[counter];
+    }
+    return sum;
+}
+
 bool interpreter_failed(const struct interpreter *interpreter, struct error *error) {
     for (unsigned i = 0; i < interpreter->thread_count; ++i) {
         if (interpreter->threads[i].error.code != OK) {
@@ -169,18 +197,21 @@ bool interpreter_failed(const struct interpreter *interpreter, struct error *err
 }
 
 void interpreter_visit_stats(const struct interpreter *interpreter, const struct stats_sink *sink) {
-    static const char *const names[WORKLOAD_COUNTERS] = {
-        [WORKLOAD_LOOPS] = "loops",       [WORKLOAD_WAITS] = "waits",
-        [WORKLOAD_RECEIVED] = "received", [WORKLOAD_EMPTY_RECEIVES] = "empty_receives",
-        [WORKLOAD_SENT] = "sent",         [WORKLOAD_SEND_FAILURES] = "send_failures",
-        [WORKLOAD_COMPUTES] = "computes", [WORKLOAD_UNANSWERED] = "unanswered",
-    };
-    for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
-        uint64_t sum = 0;
-        for (unsigned i = 0; i < interpreter->thread_count; ++i) {
-            sum += interpreter->threads[i].counters[counter];
-        }
-        stats_counter(sink, interpreter->name, names[counter], sum);
+    static const char *const names[WORKLOAD_COUNTERS] = {[WORKLOAD_LOOPS] = "loops",
+                                                         [WORKLOAD_WAITS] = "waits",
+                                                         [WORKLOAD_RECEIVED] = "received",
+                                                         [WORKLOAD_EMPTY_RECEIVES] = "empty_receives",
+                                                         [WORKLOAD_SENT] = "sent",
+                                                         [WORKLOAD_SEND_FAILURES] = "send_failures",
+                                                         [WORKLOAD_COMPUTES] = "computes",
+                                                         [WORKLOAD_UNANSWERED] = "unanswered",
+                                                         [WORKLOAD_MISBEHAVIOURS] = "misbehaviours",
+                                                         [WORKLOAD_MISBEHAVIOURS_REFUSED] = "misbehaviours_refused",
+                                                         [WORKLOAD_MISBEHAVIOURS_GRANTED] = "misbehaviours_granted"};
+    const unsigned shown = script_uses(interpreter->script, "misbehave") ? WORKLOAD_COUNTERS : WORKLOAD_MISBEHAVIOURS;
+    for (unsigned counter = 0; counter < shown; ++counter) {
+        stats_counter(sink, interpreter->name, names[counter],
+                      interpreter_count(interpreter, (enum workload_counter)counter));
     }
 }
 

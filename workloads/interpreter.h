@@ -6,6 +6,7 @@
 #define STILLSUIT_WORKLOADS_INTERPRETER_H
 
 #include "kernel_model/common/system.h"
+#include "workloads/op.h"
 #include "workloads/script.h"
 
 struct interpreter;
@@ -26,6 +27,11 @@ void interpreter_on_failure(struct interpreter *interpreter, void (*failed)(void
 /* Whether a thread ended with an error, and the first such error. */
 bool interpreter_failed(const struct interpreter *interpreter, struct error *error);
 
+/* A thread's handle in the system; with it, its process. */
+struct system_thread *interpreter_thread(const struct interpreter *interpreter, unsigned index);
+
+/* A counter since the last reset, summed over the threads. */
+uint64_t interpreter_count(const struct interpreter *interpreter, enum workload_counter counter);
 /* Counters under the process's name, summed over its threads; and anew from 0. */
 void interpreter_visit_stats(const struct interpreter *interpreter, const struct stats_sink *sink);
 void interpreter_reset_stats(struct interpreter *interpreter);

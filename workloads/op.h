@@ -38,6 +38,8 @@ struct op_type {
     /* Resolves names into indices in the filled `config`; NULL if there are none.
      * Reports what is wrong and returns false then. `node`: the operation's mapping. */
     bool (*compile)(struct compiler *compiler, const struct config_node *node, void *config);
+    /* Whether a system has what it needs; NULL: each has. */
+    bool (*offered)(const struct system_ops *ops);
     /* From within the thread; takes simulated time if the operation does. */
     enum op_result (*run)(struct workload_thread *thread, const void *config);
 };
@@ -90,6 +92,11 @@ enum workload_counter {
     WORKLOAD_SEND_FAILURES, /* the system refused; the message is lost */
     WORKLOAD_COMPUTES,
     WORKLOAD_UNANSWERED, /* messages whose buffer was filled again before they were sent */
+    /* Of scripts that use `misbehave`: tries; refused at once; granted, where the answer
+     * alone decides. */
+    WORKLOAD_MISBEHAVIOURS,
+    WORKLOAD_MISBEHAVIOURS_REFUSED,
+    WORKLOAD_MISBEHAVIOURS_GRANTED,
     WORKLOAD_COUNTERS
 };
 
@@ -116,5 +123,6 @@ enum op_result run_failed(struct workload_thread *thread, enum error_code code, 
 extern const struct op_type op_socket, op_wait, op_receive, op_while_receive, op_send; /* ops_net.c */
 extern const struct op_type op_compute;                                                /* ops_compute.c */
 extern const struct op_type op_branch, op_repeat;                                      /* ops_control.c */
+extern const struct op_type op_misbehave;                                              /* ops_misbehave.c */
 
 #endif

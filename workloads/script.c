@@ -162,6 +162,14 @@ const char *script_parameter_text(const struct script *script, const char *name)
     return found == NULL ? NULL : found->text;
 }
 
+bool script_uses(const struct script *script, const char *operation) {
+    size_t i = 0;
+    while (op_type_at(i) != NULL && strcmp(op_type_at(i)->name, operation) != 0) {
+        ++i;
+    }
+    return op_type_at(i) != NULL && (script->operations >> i & 1) != 0;
+}
+
 unsigned script_threads(const struct script *script) {
     return (unsigned)script->threads;
 }

@@ -12,6 +12,7 @@
 #ifndef STILLSUIT_WORKLOADS_SCRIPT_H
 #define STILLSUIT_WORKLOADS_SCRIPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,8 @@ const char *script_help(const struct script *script);
 const struct param *script_params(const struct script *script);
 /* The text that parameter `name` has in this script; NULL if there is no such one. */
 const char *script_parameter_text(const struct script *script, const char *name);
+/* Whether its server uses an operation of that name. */
+bool script_uses(const struct script *script, const char *operation);
 unsigned script_threads(const struct script *script);
 /* The port of the first socket that the script opens (0: none), and how many ports
  * it stretches over: one a thread if it is opened per thread. Clients send there. */

@@ -157,6 +157,15 @@ static const struct op_type *type_of(struct compiler *compiler, const struct con
     return type;
 }
 
+static void note_use(struct compiler *compiler, const struct op_type *type) {
+    size_t row = 0;
+    while (op_type_at(row) != type) {
+        ++row;
+    }
+    SIM_ASSERT(row < 64);
+    compiler->script->operations |= UINT64_C(1) << row;
+}
+
 static bool compile_op(struct compiler *compiler, const struct config_node *item, struct op *op) {
     const struct op_type *type = type_of(compiler, item);
     if (type == NULL) {
@@ -166,6 +175,7 @@ static bool compile_op(struct compiler *compiler, const struct config_node *item
     if (node->kind == CONFIG_SCALAR && type->plain != NULL) {
         node = script_wrap(&compiler->script->arena, type->plain, node);
     }
+    note_use(compiler, type);
     const bool allowed = allowed_here(compiler, type, item->children[0]);
     void *config = script_allocate(&compiler->script->arena, type->config_bytes);
     compiler->takes_time = compiler->takes_time || (type->flags & OP_TAKES_TIME) != 0;

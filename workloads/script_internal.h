@@ -60,6 +60,7 @@ struct script {
     const char *help;
     uint64_t threads, buffer_bytes;
     struct block setup, loop;
+    uint64_t operations; /* that it uses: bit n is row n of the table */
     struct script_socket sockets[SCRIPT_NAMES_MAX];
     size_t socket_count, buffer_count;
     struct client_config client;

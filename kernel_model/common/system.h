@@ -47,6 +47,25 @@ struct system_address {
     uint32_t ip;
 };
 
+/* What a hostile process can try against the system's first process: name in YAML,
+ * whether the call's answer alone tells if it got through (the others show in memory
+ * or on the wire), help. */
+#define SYSTEM_MISBEHAVIOURS(X)                                                                                        \
+    X(foreign_descriptor, false, "sends, as payload, memory of another process: a transmit descriptor names it")       \
+    X(foreign_receive_descriptor, false, "has packets written over memory of another process")                         \
+    X(spoofed_port, false, "sends in the name of another's port")                                                      \
+    X(overlapping_filter, true, "asks for packets that another's filter takes")                                        \
+    X(greedy_filter, true, "asks for all packets that come")                                                           \
+    X(port_share, true, "asks for more ports than its share")                                                          \
+    X(foreign_doorbell, true, "writes to a doorbell of another's function")                                            \
+    X(forged_capability, true, "presents another's capability, rewritten to its own name")
+enum system_misbehaviour {
+#define SYSTEM_MISBEHAVIOUR_ENUM(name, answered, help) MISBEHAVE_##name,
+    SYSTEM_MISBEHAVIOURS(SYSTEM_MISBEHAVIOUR_ENUM)
+#undef SYSTEM_MISBEHAVIOUR_ENUM
+        MISBEHAVIOURS
+};
+
 struct system_ops {
     const char *type_name;      /* in YAML: "linux", "arrakis_posix", "arrakis_native", "driver" */
     const char *help;
@@ -81,6 +100,14 @@ struct system_ops {
     void (*compute)(struct system_thread *thread, struct request *request, sim_time duration);
     /* The hardware context beneath, for operations that the table does not cover. */
     struct context *(*thread_context)(struct system_thread *thread);
+    /* [thread] May be NULL. Does what a malicious library would, against the system's
+     * first process, by the paths that honest code has and with no right that it
+     * lacks; what it aims at (addresses, ports) it is told, since protection must not
+     * rest on secrets. What leaks goes to `accomplice`. Returns what kernel and
+     * hardware answered: OK, or why it was refused; ERR_NOT_FOUND: the thread is the
+     * first process's own, and there is nobody to attack. */
+    enum error_code (*misbehave)(struct system_thread *thread, enum system_misbehaviour how,
+                                 struct system_endpoint accomplice);
 
     void (*visit_stats)(const struct system *system, const struct stats_sink *sink);
     void (*reset_stats)(struct system *system);
@@ -96,6 +123,11 @@ struct system {
 };
 struct system_process {
     struct system *system;
+    struct system_address address; /* where peers reach it; set by process_create */
+    /* Memory that nobody but the process should read or write, and that an experiment
+     * watches: what misbehaviour aims at. 0: none was set. */
+    uint64_t secret_physical;
+    uint32_t secret_bytes;
 };
 struct system_thread {
     struct system_process *process;

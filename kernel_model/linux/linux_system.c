@@ -138,6 +138,7 @@ static struct system_process *process_create(struct system *system, const char *
     struct linux_process *process = calloc(1, sizeof *process);
     SIM_ASSERT_MSG(process != NULL, "out of memory");
     process->base.system = system;
+    process->base.address = system->ops->address(system);
     process->name = strdup(name);
     SIM_ASSERT_MSG(process->name != NULL, "out of memory");
     process->next = self->processes;

@@ -1,6 +1,7 @@
 /* support.c: temporary folders, runs, and reading what they wrote. */
 #include "tests/experiment/support.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
@@ -83,6 +84,39 @@ struct run_summary run_into(const char *folder, const char *path, const char *co
     cr_assert_eq(experiment_run(experiment, &options, &summary, &error), OK, "%s: %s", path, error.text);
     experiment_free(experiment);
     return summary;
+}
+
+char *text_of(struct diagnostics *diagnostics) {
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    cr_assert_not_null(out);
+    diagnostics_print(diagnostics, out);
+    (void)fclose(out);
+    diagnostics_free(diagnostics);
+    return text;
+}
+
+size_t check_corpus(const char *folder, char *(*messages)(const char *path)) {
+    size_t count = 0;
+    DIR *files = opendir(folder);
+    cr_assert_not_null(files);
+    for (const struct dirent *entry; (entry = readdir(files)) != NULL;) {
+        const size_t length = strlen(entry->d_name);
+        if (length <= 5 || strcmp(entry->d_name + length - 5, ".yaml") != 0) {
+            continue;
+        }
+        char beside[300];
+        (void)snprintf(beside, sizeof beside, "%.*s.expected", (int)length - 5, entry->d_name);
+        char *expected = read_text(path_in(folder, beside)), *text = messages(path_in(folder, entry->d_name));
+        cr_expect_str_eq(text, expected, "%s:\n%s", entry->d_name, text);
+        cr_expect_neq(text[0], '\0', "%s was accepted", entry->d_name);
+        free(expected);
+        free(text);
+        count++;
+    }
+    (void)closedir(files);
+    return count;
 }
 
 struct csv_table read_csv(const char *folder, const char *name) {

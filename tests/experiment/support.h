@@ -39,6 +39,13 @@ struct csv_table read_csv(const char *folder, const char *name);
 double number_where(const struct csv_table *table, const char *column, const char *const *where);
 #define WHERE(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+/* What diagnostics print; the caller frees it, and they are freed. */
+char *text_of(struct diagnostics *diagnostics);
+/* Each YAML file of a folder must give the messages in the .expected file beside it;
+ * `messages` gives what loading it reports, or "" if it is accepted. Returns the
+ * number of files. */
+size_t check_corpus(const char *folder, char *(*messages)(const char *path));
+
 /* Fails unless all five CSVs of both folders are the same, byte by byte. */
 void expect_same_results(const char *a, const char *b);
 

@@ -1,7 +1,6 @@
 /* test_bad_experiments.c: every file in tests/bad_configs/experiments is refused with
  * exactly the text that lies beside it, all of its errors at once, and nothing is
  * written. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,56 +10,29 @@
 enum { FILES_AT_LEAST = 60 };
 static const char corpus[] = "tests/bad_configs/experiments";
 
-static char *messages_of(const char *path, const char *const *settings, size_t *errors) {
+static char *messages_with(const char *path, const char *const *settings) {
     struct diagnostics diagnostics;
-    char *text = NULL;
-    size_t bytes = 0, count = 0;
+    size_t count = 0;
     while (settings[count] != NULL) {
         count++;
     }
     diagnostics_init(&diagnostics);
     struct experiment *experiment = experiment_load(path, settings, count, &diagnostics);
-    cr_expect_null(experiment, "%s was accepted", path);
+    cr_expect_eq(experiment == NULL, diagnostics.errors > 0, "%s", path);
     experiment_free(experiment);
-    FILE *out = open_memstream(&text, &bytes);
-    diagnostics_print(&diagnostics, out);
-    (void)fclose(out);
-    *errors = diagnostics.errors;
-    diagnostics_free(&diagnostics);
-    return text;
+    return text_of(&diagnostics);
 }
 
-static void check_file(const char *name, size_t stem) {
-    char expected_name[300];
-    size_t errors = 0;
-    (void)snprintf(expected_name, sizeof expected_name, "%.*s.expected", (int)stem, name);
-    char *expected = read_text(path_in(corpus, expected_name));
-    char *messages = messages_of(path_in(corpus, name), NO_SETTINGS, &errors);
-    cr_expect_str_eq(messages, expected, "%s:\n%s", name, messages);
-    cr_expect_gt(errors, 0, "%s was accepted", name);
-    cr_expect_neq(expected[0], '\0', "%s is empty", expected_name);
-    free(messages);
-    free(expected);
+static char *messages_of(const char *path) {
+    return messages_with(path, NO_SETTINGS);
 }
 
 Test(bad_experiments, each_is_refused_as_written_beside_it, .init = enter_sources) {
-    DIR *files = opendir(corpus);
-    cr_assert_not_null(files);
-    size_t checked = 0;
-    for (const struct dirent *entry = readdir(files); entry != NULL; entry = readdir(files)) {
-        const size_t length = strlen(entry->d_name);
-        if (length > 5 && strcmp(entry->d_name + length - 5, ".yaml") == 0) {
-            check_file(entry->d_name, length - 5);
-            checked += 1;
-        }
-    }
-    (void)closedir(files);
-    cr_expect_geq(checked, FILES_AT_LEAST);
+    cr_expect_geq(check_corpus(corpus, messages_of), FILES_AT_LEAST);
 }
 
 static void expect_setting_refused(const char *setting, const char *expected) {
-    size_t errors = 0;
-    char *messages = messages_of("tests/experiment/data/echo.yaml", SETTINGS(setting), &errors);
+    char *messages = messages_with("tests/experiment/data/echo.yaml", SETTINGS(setting));
     cr_expect_str_eq(messages, expected, "--set %s:\n%s", setting, messages);
     free(messages);
 }
@@ -84,10 +56,8 @@ Test(bad_experiments, settings_are_checked_like_the_file, .init = enter_sources)
 }
 
 Test(bad_experiments, several_settings_are_refused_at_once, .init = enter_sources) {
-    size_t errors = 0;
     char *messages =
-        messages_of("tests/experiment/data/echo.yaml", SETTINGS("run.warmup=5", "only=bsd", "titel=x"), &errors);
-    cr_expect_eq(errors, 3, "%s", messages);
+        messages_with("tests/experiment/data/echo.yaml", SETTINGS("run.warmup=5", "only=bsd", "titel=x"));
     cr_expect_not_null(strstr(messages, "--set run.warmup:1:1: "));
     cr_expect_not_null(strstr(messages, "--set only:1:1: only: there is no system 'bsd'"));
     cr_expect_not_null(strstr(messages, "--set titel:1:1: unknown key 'titel'; did you mean 'title'?"));

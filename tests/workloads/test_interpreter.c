@@ -42,8 +42,17 @@ static void deliver_at(struct sim_event *events, const sim_time *times, size_t c
 
 static uint64_t counted[WORKLOAD_COUNTERS];
 static void count(void *context, const char *instance, const char *counter, uint64_t value) {
-    static const char *const names[] = {"loops", "waits",         "received", "empty_receives",
-                                        "sent",  "send_failures", "computes", "unanswered"};
+    static const char *const names[] = {"loops",
+                                        "waits",
+                                        "received",
+                                        "empty_receives",
+                                        "sent",
+                                        "send_failures",
+                                        "computes",
+                                        "unanswered",
+                                        "misbehaviours",
+                                        "misbehaviours_refused",
+                                        "misbehaviours_granted"};
     (void)context;
     cr_assert_str_eq(instance, "echo");
     for (size_t i = 0; i < WORKLOAD_COUNTERS; ++i) {
