@@ -27,7 +27,7 @@ const struct param plan_run_params[] = {
 };
 
 static const char *const kinds[] = {"network", "dma", NULL};
-static const char *const root_keys[] = {"name",   "title",   "machine", "network", "workload", "systems",
+static const char *const root_keys[] = {"name",   "title",   "machine", "network", "workload", "also", "systems",
                                         "matrix", "run",     "report",  "plot",    "kind",     "dma",    "only",
                                         NULL};
 static const char *const report_keys[] = {"rows", "paper", "table", NULL};
@@ -76,7 +76,7 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
 /* A part that the other kind of experiment has would be silently without effect. */
 static void check_kind(const struct experiment *experiment, struct diagnostics *diagnostics)
 {
-    static const char *const of_network[] = {"network", "workload", NULL};
+    static const char *const of_network[] = {"network", "workload", "also", NULL};
     static const char *const of_dma[] = {"dma", NULL};
     const struct config_node *root = config_root(experiment->config);
     const bool dma = experiment->kind == PLAN_DMA;

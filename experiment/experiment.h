@@ -5,7 +5,8 @@
  *   machine: {include: ../machines/....yaml}
  *   network: {link: {...}, switch: {...}}       between the NIC and the clients
  *   workload: {script: path, parameters: {...}, client: {...}}
- *   systems: {name: {type:, profile:, ...}, ...} each may override `workload`
+ *   also: {name: {script:, parameters:, client:}, ...}  further processes (also.h)
+ *   systems: {name: {type:, profile:, ...}, ...} each may override `workload`, `also`
  *   matrix: {path: [values], ...}
  *   run: {warmup_requests, warmup, requests, duration, time_limit, seed}
  *   report: {rows: [components], paper: file, table: name}

@@ -7,8 +7,10 @@ enum { NETWORK_LINKS_MAX = 257 };
 
 struct network {
     struct ethernet_switch *ethernet_switch;
+    struct link_config link;
     struct link *links[NETWORK_LINKS_MAX];
     unsigned link_count;
+    unsigned hosts; /* connected to the switch */
 };
 
 static const char *const network_keys[] = {"link", "switch", "device", "port", NULL};
@@ -48,25 +50,19 @@ static void connect(struct network *network, const char *name, const struct link
     network->links[network->link_count++] = link;
 }
 
-static void connect_hosts(struct network *network, const struct link_config *link, const struct switch_config *config,
-                          bool switched, struct port *server, struct client *client)
+void network_connect(struct network *network, struct client *client)
 {
-    const unsigned hosts = client_hosts(client);
-    if (!switched) {
-        connect(network, "link", link, server, client_port(client, 0));
-        return;
-    }
-    network->ethernet_switch = switch_create("switch", config, hosts + 1);
-    connect(network, "link.server", link, server, switch_port(network->ethernet_switch, 0));
-    for (unsigned host = 0; host < hosts; host++) {
+    for (unsigned host = 0; host < client_hosts(client); host++) {
         char name[32];
-        (void)snprintf(name, sizeof name, "link.host%u", host);
-        connect(network, name, link, client_port(client, host), switch_port(network->ethernet_switch, host + 1));
+        (void)snprintf(name, sizeof name, "link.host%u", network->hosts);
+        network->hosts++;
+        connect(network, name, &network->link, client_port(client, host),
+                switch_port(network->ethernet_switch, network->hosts));
     }
 }
 
 struct network *network_create(const struct config_node *root, struct machine *machine, struct client *client,
-                               struct diagnostics *diagnostics)
+                               unsigned further_hosts, struct diagnostics *diagnostics)
 {
     struct link_config link;
     struct switch_config switch_config;
@@ -81,13 +77,13 @@ struct network *network_create(const struct config_node *root, struct machine *m
         return NULL;
     }
     struct port *server = device_port(node, at, machine, diagnostics);
-    if (!switched && client_hosts(client) > 1) {
-        diagnostics_at(diagnostics, at, "network: %u hosts need a 'switch'", client_hosts(client));
+    const unsigned hosts = client_hosts(client) + further_hosts;
+    if (!switched && hosts > 1) {
+        diagnostics_at(diagnostics, at, "network: %u hosts need a 'switch'", hosts);
         good = false;
     }
-    if (client_hosts(client) + 1 > NETWORK_LINKS_MAX) {
-        diagnostics_at(diagnostics, at, "network: %u hosts are more than %d", client_hosts(client),
-                       NETWORK_LINKS_MAX - 1);
+    if (hosts + 1 > NETWORK_LINKS_MAX) {
+        diagnostics_at(diagnostics, at, "network: %u hosts are more than %d", hosts, NETWORK_LINKS_MAX - 1);
         good = false;
     }
     if (!good || server == NULL) {
@@ -95,7 +91,14 @@ struct network *network_create(const struct config_node *root, struct machine *m
     }
     struct network *network = calloc(1, sizeof *network);
     SIM_ASSERT(network != NULL);
-    connect_hosts(network, &link, &switch_config, switched, server, client);
+    network->link = link;
+    if (!switched) {
+        connect(network, "link", &link, server, client_port(client, 0));
+        return network;
+    }
+    network->ethernet_switch = switch_create("switch", &switch_config, hosts + 1);
+    connect(network, "link.server", &link, server, switch_port(network->ethernet_switch, 0));
+    network_connect(network, client);
     return network;
 }
 

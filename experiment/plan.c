@@ -54,14 +54,15 @@ static bool merge_child(struct config *config, struct config_node *target, const
     return true;
 }
 
-/* A system's `workload:` wins over the experiment's. It is this layer's: once
- * merged, the system must not see it. */
-static bool merge_workload(struct config *config, struct config_node *system, struct diagnostics *diagnostics)
+/* A system's `workload:` or `also:` wins over the experiment's. It is this layer's:
+ * once merged, the system must not see it. */
+static bool merge_up(struct config *config, struct config_node *system, const char *key,
+                     struct diagnostics *diagnostics)
 {
     if (system == NULL || system->kind != CONFIG_MAPPING) {
         return true;
     }
-    const size_t at = key_index(system, "workload");
+    const size_t at = key_index(system, key);
     if (at == system->count) {
         return true;
     }
@@ -100,7 +101,8 @@ bool plan_point_make(const struct experiment *experiment, size_t index, struct p
     struct config_node *system =
         mutable_child(mutable_child(config_root(point->config), "systems"), experiment->systems[point->system].name);
     point->system_node = system;
-    bool good = merge_workload(point->config, system, diagnostics);
+    bool good = merge_up(point->config, system, "workload", diagnostics);
+    good = merge_up(point->config, system, "also", diagnostics) && good;
     good = config_bind(config_get(config_root(point->config), "run"), plan_run_params, &point->run, diagnostics) && good;
     point->seed = point->run.seed;
     return good;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "experiment/also.h"
 #include "experiment/network.h"
 #include "experiment/results.h"
 #include "experiment/system_types.h"
@@ -24,6 +25,7 @@ struct bench {
     struct client *client;
     struct network *network;
     struct interpreter *interpreter;
+    struct also *also;
     size_t rows_group;
     bool has_rows;
     enum phase phase;
@@ -138,7 +140,8 @@ static bool build(struct bench *bench, const struct plan_point *point, struct di
     if (bench->system != NULL && bench->script != NULL) {
         build_clients(bench, diagnostics);
     }
-    bench->network = network_create(root, bench->machine, bench->client, diagnostics);
+    bench->also = also_load(config_get(root, "also"), diagnostics);
+    bench->network = network_create(root, bench->machine, bench->client, also_hosts(bench->also), diagnostics);
     if (bench->network == NULL || diagnostics->errors > 0) {
         return false;
     }
@@ -146,8 +149,10 @@ static bool build(struct bench *bench, const struct plan_point *point, struct di
     bench->interpreter = interpreter_create(bench->script, bench->system, "server", 0, &error);
     if (bench->interpreter == NULL) {
         diagnostics_at(diagnostics, workload, "workload: %s", error.text);
+        return false;
     }
-    return bench->interpreter != NULL;
+    const struct also_first first = {workload, bench->system, bench->script, bench->interpreter, bench->client};
+    return also_build(bench->also, &first, bench->network, diagnostics);
 }
 
 bool point_network_check(const struct plan_point *point, struct diagnostics *diagnostics)
@@ -170,6 +175,7 @@ static void begin_measuring(struct bench *bench)
     machine_reset_stats(bench->machine);
     bench->system->ops->reset_stats(bench->system);
     interpreter_reset_stats(bench->interpreter);
+    also_reset_stats(bench->also);
     network_reset_stats(bench->network);
     client_begin_measure(bench->client);
     ledger_record(bench->ledger, true);
@@ -239,11 +245,14 @@ static enum error_code simulate(struct bench *bench, struct error *error)
     sim_event_init(&bench->limit, SIM_PRIORITY_OBSERVER, on_limit, bench);
     interpreter_on_ready(bench->interpreter, on_ready, bench);
     interpreter_on_failure(bench->interpreter, on_failure, bench);
+    also_prepare(bench->also, on_failure, bench);
     client_on_completed(bench->client, on_completed, bench);
     sim_schedule_at(&bench->limit, bench->point->run.time_limit);
     sim_run(SIM_TIME_MAX);
     if (bench->failed) {
-        (void)interpreter_failed(bench->interpreter, error);
+        if (!interpreter_failed(bench->interpreter, error)) {
+            (void)also_failed(bench->also, error);
+        }
         return error->code != OK ? error->code : ERR_IO;
     }
     if (bench->limit_reached || bench->phase != PHASE_OVER) {
@@ -295,6 +304,7 @@ static void write_results(FILE *out, struct bench *bench)
     bench->system->ops->visit_stats(bench->system, &stats_sink);
     interpreter_visit_stats(bench->interpreter, &stats_sink);
     client_visit_stats(bench->client, &stats_sink);
+    also_visit_stats(bench->also, &stats_sink);
     network_visit_stats(bench->network, &stats_sink);
     results_write_counter(out, point, "ledger", "in flight at the end", live);
     write_drops(out, bench);

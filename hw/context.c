@@ -66,6 +66,41 @@ void cpu_charge(struct context *context, uint64_t cycles) {
     context->total += cycles;
 }
 
+/* What a component waits for its caches is told apart from its code: a component of
+ * its own below it, declared when it is first needed. */
+static ledger_component stall_component(ledger_component component) {
+    static ledger_component known[LEDGER_COMPONENTS_MAX];
+    static char names[LEDGER_COMPONENTS_MAX][48], labels[LEDGER_COMPONENTS_MAX][64];
+    if (known[component] == 0) {
+        (void)snprintf(names[component], sizeof names[0], "%s_cache", ledger_component_name(component));
+        (void)snprintf(labels[component], sizeof labels[0], "%s: cache misses", ledger_component_label(component));
+        known[component] = ledger_declare(&(struct ledger_declaration){
+            .name = names[component], .parent = ledger_component_name(component), .label = labels[component]});
+    }
+    return known[component];
+}
+
+/* The stalls of a piece of work stand before its code, as one segment: so the code's
+ * component owns the request when the work is done. */
+void context_charge_stall(struct context *context, uint64_t cycles) {
+    assert_chargeable(context);
+    if (cycles == 0) {
+        return;
+    }
+    if (context->count == 0 || context->segments[context->count - 1].marker) {
+        push_work(context);
+    }
+    const struct segment code = context->segments[context->count - 1];
+    if (context->count < 2 || context->segments[context->count - 2].stall_of != code.component ||
+        context->segments[context->count - 2].request != code.request) {
+        context->segments[context->count - 1] = (struct segment){
+            .component = stall_component(code.component), .request = code.request, .stall_of = code.component};
+        push(context, code);
+    }
+    context->segments[context->count - 2].cycles += cycles;
+    context->total += cycles;
+}
+
 void cpu_charge_time(struct context *context, sim_time duration) {
     cpu_charge(context, sim_clock_cycles(&context->core->clock, duration));
 }

@@ -141,7 +141,8 @@ bool cpu_mmio_read(struct context *context, uint64_t address, uint32_t size_byte
 uint64_t context_page_faults(const struct context *context);
 
 /* Components: "cpu", root of all software on a core; its children are declared by
- * operating systems and libraries. "ready": in memory, waiting for software to
+ * operating systems and libraries. What such a child X waits for the caches goes to
+ * "X_cache" below it. "ready": in memory, waiting for software to
  * notice; next: "cpu". */
 void core_declare_components(void);
 void core_visit_stats(const struct core *core, const struct stats_sink *sink);

@@ -3,7 +3,8 @@
 
 void cpu_touch(struct context *context, uint64_t physical, uint32_t length_bytes, bool write) {
     const struct core *core = context->core;
-    cpu_charge(context, cache_touch(core->machine->cache, core->index, physical, length_bytes, write, CACHE_DEPENDENT));
+    context_charge_stall(
+        context, cache_touch(core->machine->cache, core->index, physical, length_bytes, write, CACHE_DEPENDENT));
 }
 
 /* Source and destination are two streams that the fill buffers serve at the same
@@ -19,7 +20,8 @@ void cpu_copy(struct context *context, uint64_t to_physical, uint64_t from_physi
     const uint64_t rate = core->config.copy_bytes_per_cycle;
     const uint64_t source = cache_touch(cache, core->index, from_physical, length_bytes, false, CACHE_SEQUENTIAL);
     const uint64_t target = cache_touch(cache, core->index, to_physical, length_bytes, true, CACHE_SEQUENTIAL);
-    cpu_charge(context, (source > target ? source : target) + (length_bytes + rate - 1) / rate);
+    context_charge_stall(context, source > target ? source : target);
+    cpu_charge(context, (length_bytes + rate - 1) / rate);
     memory_copy(core->machine->memory, to_physical, from_physical, length_bytes);
 }
 

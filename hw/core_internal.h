@@ -19,7 +19,8 @@ struct segment {
     uint64_t cycles;
     struct request *request;
     ledger_component component;
-    uint8_t kind; /* of a marker: enum ledger_kind */
+    ledger_component stall_of; /* of cache stalls: the component whose code stalls; else 0 */
+    uint8_t kind;              /* of a marker: enum ledger_kind */
     bool marker;
 };
 
@@ -119,6 +120,8 @@ void context_run_spin(struct context *context);
 uint64_t context_spin_phase(const struct context *context, uint64_t cycle);
 
 /* ---- context.c ---- */
+/* Charges cycles that the present work waits for its caches. */
+void context_charge_stall(struct context *context, uint64_t cycles);
 /* Frees what a context holds; its task never runs again. */
 void context_free(struct context *context);
 

@@ -51,8 +51,9 @@ Test(accounting, the_rows_of_the_report_are_their_sum) {
         static const char *const names[] = {"linux", "arrakis_posix", "arrakis_native", "driver"};
         double sum = 0;
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-            sum += number_where(&csv, "mean_ns",
-                                WHERE("system", names[system], "payload", "64 B", "component", rows[i], "kind", "total"));
+            sum +=
+                number_where(&csv, "mean_ns",
+                             WHERE("system", names[system], "payload", "64 B", "component", rows[i], "kind", "total"));
         }
         cr_expect_float_eq(
             number_where(&csv, "mean_ns", WHERE("system", names[system], "payload", "64 B", "component", "rows")), sum,
@@ -133,8 +134,7 @@ static struct stages stages_of(const struct experiment *experiment, double paylo
                      time_ns(experiment, "machine.pcie.write_latency"),
         /* the descriptor is fetched; it says where the packet is, which is fetched then. Of several
          * requests the last one's data come last. */
-        .dma_read = 2 * read + (24 + 20 + descriptor) * byte_ns +
-                    (24 + 20 * ceil(frame / 256) + frame) * byte_ns,
+        .dma_read = 2 * read + (24 + 20 + descriptor) * byte_ns + (24 + 20 * ceil(frame / 256) + frame) * byte_ns,
         .doorbell = time_ns(experiment, "machine.pcie.mmio_write_latency") + (24 + 4) * byte_ns,
     };
 }

@@ -56,8 +56,7 @@ Test(bad_experiments, settings_are_checked_like_the_file, .init = enter_sources)
 }
 
 Test(bad_experiments, several_settings_are_refused_at_once, .init = enter_sources) {
-    char *messages =
-        messages_with("tests/experiment/data/echo.yaml", SETTINGS("run.warmup=5", "only=bsd", "titel=x"));
+    char *messages = messages_with("tests/experiment/data/echo.yaml", SETTINGS("run.warmup=5", "only=bsd", "titel=x"));
     cr_expect_not_null(strstr(messages, "--set run.warmup:1:1: "));
     cr_expect_not_null(strstr(messages, "--set only:1:1: only: there is no system 'bsd'"));
     cr_expect_not_null(strstr(messages, "--set titel:1:1: unknown key 'titel'; did you mean 'title'?"));

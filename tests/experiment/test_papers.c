@@ -6,45 +6,46 @@
 #include "experiment/papers.h"
 #include "tests/experiment/support.h"
 
-static const char paper_text[] = "paper: made-up\n"
-                                 "title: \"A paper for tests\"\n"
-                                 "tables:\n"
-                                 "  echo:\n"
-                                 "    title: \"Echo\"\n"
-                                 "    use: {a: calibration, total: prediction}\n"
-                                 "    unit: us\n"
-                                 "    experiment: ../echo.yaml\n"
-                                 "    source: {file: breakdown.csv, column: mean_ns, scale: 0.001, where: {kind: total}}\n"
-                                 "    row_key: component\n"
-                                 "    row_sources:\n"
-                                 "      total: {component: rows}\n"
-                                 "      sigma: {component: rows, column: stddev_ns}\n"
-                                 "    rows: [a, b, total, sigma]\n"
-                                 "    columns:\n"
-                                 "      linux: [2.0, 0, 4.0, 0.5]\n"
-                                 "      arrakis: [1.0, 0, null, 0.1]\n"
-                                 "      exos: [1.0, 1.0, 1.0, 1.0]\n"
-                                 "  rate:\n"
-                                 "    title: \"Rate\"\n"
-                                 "    use: calibration\n"
-                                 "    unit: kpps\n"
-                                 "    experiment: /elsewhere/rate.yaml\n"
-                                 "    source: {file: throughput.csv, column: completed_per_s, scale: 0.001}\n"
-                                 "    row_key: processing\n"
-                                 "    rows: [0 us, 8 us]\n"
-                                 "    columns: {linux: [100, 50]}\n"
-                                 "  odd:\n"
-                                 "    use: prediction\n"
-                                 "    experiment: ../echo.yaml\n"
-                                 "    source: {file: latency.csv, column: p50_ns}\n"
-                                 "    rows: [a]\n"
-                                 "    columns: {linux: [1]}\n"
-                                 "  column:\n"
-                                 "    use: prediction\n"
-                                 "    experiment: ../echo.yaml\n"
-                                 "    source: {column: mean_us}\n"
-                                 "    rows: [a]\n"
-                                 "    columns: {linux: [1]}\n";
+static const char paper_text[] =
+    "paper: made-up\n"
+    "title: \"A paper for tests\"\n"
+    "tables:\n"
+    "  echo:\n"
+    "    title: \"Echo\"\n"
+    "    use: {a: calibration, total: prediction}\n"
+    "    unit: us\n"
+    "    experiment: ../echo.yaml\n"
+    "    source: {file: breakdown.csv, column: mean_ns, scale: 0.001, where: {kind: total}}\n"
+    "    row_key: component\n"
+    "    row_sources:\n"
+    "      total: {component: rows}\n"
+    "      sigma: {component: rows, column: stddev_ns}\n"
+    "    rows: [a, b, total, sigma]\n"
+    "    columns:\n"
+    "      linux: [2.0, 0, 4.0, 0.5]\n"
+    "      arrakis: [1.0, 0, null, 0.1]\n"
+    "      exos: [1.0, 1.0, 1.0, 1.0]\n"
+    "  rate:\n"
+    "    title: \"Rate\"\n"
+    "    use: calibration\n"
+    "    unit: kpps\n"
+    "    experiment: /elsewhere/rate.yaml\n"
+    "    source: {file: throughput.csv, column: completed_per_s, scale: 0.001}\n"
+    "    row_key: processing\n"
+    "    rows: [0 us, 8 us]\n"
+    "    columns: {linux: [100, 50]}\n"
+    "  odd:\n"
+    "    use: prediction\n"
+    "    experiment: ../echo.yaml\n"
+    "    source: {file: latency.csv, column: p50_ns}\n"
+    "    rows: [a]\n"
+    "    columns: {linux: [1]}\n"
+    "  column:\n"
+    "    use: prediction\n"
+    "    experiment: ../echo.yaml\n"
+    "    source: {column: mean_us}\n"
+    "    rows: [a]\n"
+    "    columns: {linux: [1]}\n";
 
 static const char breakdown[] = "point,system,component,kind,mean_ns,stddev_ns,p50_ns,p99_ns,share_percent\n"
                                 "0,linux,a,waiting,500,0,0,0,10\n"
@@ -83,12 +84,12 @@ static void end(struct paper *paper) {
 
 static struct paper_figure figure_of(const struct paper_figure *figures, size_t count, const char *column,
                                      const char *row) {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(figures[i].column, column) == 0 && strcmp(figures[i].row, row) == 0) {
-            return figures[i];
-        }
+    size_t i = 0;
+    while (i < count && (strcmp(figures[i].column, column) != 0 || strcmp(figures[i].row, row) != 0)) {
+        i++;
     }
-    cr_assert_fail("there is no figure %s, %s", column, row);
+    cr_assert_lt(i, count, "there is no figure %s, %s", column, row);
+    return figures[i];
 }
 
 Test(papers, tables_are_found_by_name) {
@@ -221,8 +222,9 @@ static void write_papers(void) {
                                 "    columns: {driver: [0.5, 1000], linux: [0.5, null]}\n";
     (void)snprintf(text, sizeof text, "paper: first\ntables:\n  one:\n    use: calibration\n%s", table);
     write_text(path_in(folder, "papers/first.yaml"), text);
-    (void)snprintf(text, sizeof text, "paper: second\ntables:\n  one:\n    use: prediction\n%s  two:\n    use: prediction\n%s",
-                   table, table);
+    (void)snprintf(text, sizeof text,
+                   "paper: second\ntables:\n  one:\n    use: prediction\n%s  two:\n    use: prediction\n%s", table,
+                   table);
     write_text(path_in(folder, "papers/second.yaml"), text);
 }
 
@@ -256,7 +258,8 @@ Test(validate, every_figure_of_every_paper_is_in_one_table, .init = begin_valida
     header[strcspn(header, "\n")] = '\0';
     cr_expect_str_eq(header, "paper,table,row,column,unit,use,published,simulated,error_percent");
     cr_expect_eq(csv.row_count, 9, "three tables of three figures");
-    const char *const *app = WHERE("paper", "second", "table", "two", "row", "app", "column", "driver", "use", "prediction");
+    const char *const *app =
+        WHERE("paper", "second", "table", "two", "row", "app", "column", "driver", "use", "prediction");
     cr_expect_float_eq(number_where(&csv, "simulated", app), 0.5, 0.001);
     cr_expect_float_eq(number_where(&csv, "error_percent", app), 0, 0.2);
     const char *const *whole = WHERE("paper", "first", "row", "end_to_end", "column", "driver", "use", "calibration");
