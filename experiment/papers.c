@@ -115,10 +115,11 @@ static double look_up(const struct config_node *table, const struct csv_table *c
     }
     where[used] = NULL;
     const size_t found = csv_table_find(csv, 0, where);
-    if (found >= csv->row_count) {
+    const int index = csv_table_column(csv, column);
+    if (found >= csv->row_count || index < 0) {
         return NAN;
     }
-    return csv_table_number(csv, found, csv_table_column(csv, column)) * number(config_get(source, "scale"), 1);
+    return csv_table_number(csv, found, index) * number(config_get(source, "scale"), 1);
 }
 
 static double error_percent(double published, double simulated)

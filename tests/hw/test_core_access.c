@@ -36,6 +36,40 @@ Test(core_access, touches_and_copies_are_charged_by_the_cache) {
     fixture_free();
 }
 
+static struct ledger *stall_ledger;
+static void stalls(void *argument) {
+    struct context *self = context_current();
+    const ledger_component work = ledger_find("ready");
+    (void)argument;
+    struct request *request = ledger_begin(stall_ledger, work, LEDGER_WAITING, sim_now());
+    const ledger_component app = ledger_find("stall_test");
+    cpu_work_for(self, app, request);
+    cpu_charge(self, 5);
+    cpu_touch(self, 0x200000, 64, false);
+    cpu_charge(self, 6);
+    cpu_touch(self, 0x300000, 64, false);
+    cpu_run(self);
+    cr_assert_eq(request->owner, app, "the code's component owns it in the end");
+    ledger_end(request, app, sim_now());
+}
+
+Test(core_access, stalls_are_told_apart_from_code) {
+    static const struct ledger_declaration app = {"stall_test", "cpu", "Application", NULL};
+    fixture_make(1000000000);
+    (void)ledger_declare(&app);
+    stall_ledger = ledger_create("stalls");
+    ledger_record(stall_ledger, true);
+    run(NULL, stalls);
+    const struct histogram *latency = ledger_latency(stall_ledger);
+    cr_assert_eq(latency->maximum, (11 + 2 * FIXTURE_FLAT_CYCLES) * SIM_NS);
+    const ledger_component stall = ledger_find("stall_test_cache");
+    cr_assert_neq(stall, 0);
+    cr_assert(ledger_sum(stall_ledger, stall, LEDGER_SERVICE) == 2 * FIXTURE_FLAT_CYCLES * SIM_NS);
+    cr_assert(ledger_sum(stall_ledger, ledger_find("stall_test"), LEDGER_SERVICE) == 11 * SIM_NS);
+    ledger_free(stall_ledger);
+    fixture_free();
+}
+
 /* ---- user mode ---- */
 
 static uint64_t next_frame = 0x100000;
