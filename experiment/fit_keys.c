@@ -10,19 +10,16 @@
 
 #include "experiment/fit.h"
 
-static double scalar(const struct config_node *node)
-{
+static double scalar(const struct config_node *node) {
     return node != NULL && node->text != NULL ? strtod(node->text, NULL) : 0;
 }
 
-static bool same_file(const char *a, const char *b)
-{
+static bool same_file(const char *a, const char *b) {
     char resolved_a[4096], resolved_b[4096];
     return realpath(a, resolved_a) != NULL && realpath(b, resolved_b) != NULL && strcmp(resolved_a, resolved_b) == 0;
 }
 
-static enum error_code take_table(struct fit *fit, const char *text, struct error *error)
-{
+static enum error_code take_table(struct fit *fit, const char *text, struct error *error) {
     const size_t paper_length = strcspn(text, "/");
     const char *table = text[paper_length] == '/' ? text + paper_length + 1 : "";
     const size_t table_length = strcspn(table, "#");
@@ -56,8 +53,7 @@ static enum error_code take_table(struct fit *fit, const char *text, struct erro
 }
 
 static void add_key(struct fit *fit, const char *name, enum fit_quantity quantity, const struct config_node *node,
-                    double step)
-{
+                    double step) {
     if (node == NULL || fit->key_count == FIT_KEYS_MAX) {
         return;
     }
@@ -71,8 +67,7 @@ static void add_key(struct fit *fit, const char *name, enum fit_quantity quantit
     key->step = step;
 }
 
-static enum error_code collect(struct fit *fit, const struct config_node *node, const char *name, struct error *error)
-{
+static enum error_code collect(struct fit *fit, const struct config_node *node, const char *name, struct error *error) {
     const struct config_node *table = config_get(node, "fit");
     if (table != NULL && table->kind == CONFIG_SCALAR && same_file(node->file, fit->options->profile)) {
         const enum error_code code = take_table(fit, table->text, error);
@@ -86,9 +81,11 @@ static enum error_code collect(struct fit *fit, const struct config_node *node, 
         add_key(fit, name, FIT_VALUE, config_get(node, "value"), fmax(0.02, 0.05 * scalar(config_get(node, "value"))));
         return OK;
     }
-    for (size_t i = 0; node->kind == CONFIG_MAPPING && i < node->count; i++) {
+    for (size_t i = 0; node->kind != CONFIG_SCALAR && i < node->count; i++) {
         char child[128];
-        (void)snprintf(child, sizeof child, "%s%s%s", name, name[0] != '\0' ? "." : "", node->keys[i]);
+        const char *element =
+            node->kind == CONFIG_MAPPING ? node->keys[i] : config_text(config_get(node->children[i], "name"), "-");
+        (void)snprintf(child, sizeof child, "%s%s%s", name, name[0] != '\0' ? "." : "", element);
         const enum error_code code = collect(fit, node->children[i], child, error);
         if (code != OK) {
             return code;
@@ -100,8 +97,7 @@ static enum error_code collect(struct fit *fit, const struct config_node *node, 
 static const char *const quantity_names[] = {"cycles", "lines", "value"};
 
 /* Walks a system's tree for the places at which the profile's keys ended up. */
-static bool place_keys(struct fit *fit, const struct config_node *node, const char *path)
-{
+static bool place_keys(struct fit *fit, const struct config_node *node, const char *path) {
     bool found = false;
     for (size_t i = 0; node->kind == CONFIG_MAPPING && i < node->count; i++) {
         char child[256];
@@ -130,8 +126,7 @@ static bool place_keys(struct fit *fit, const struct config_node *node, const ch
     return found;
 }
 
-static enum error_code find_systems(struct fit *fit, struct error *error)
-{
+static enum error_code find_systems(struct fit *fit, struct error *error) {
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     struct config *config = config_load(fit->experiment, &diagnostics);
@@ -148,7 +143,8 @@ static enum error_code find_systems(struct fit *fit, struct error *error)
     for (size_t i = 0; systems != NULL && i < systems->count; i++) {
         char path[128];
         (void)snprintf(path, sizeof path, "systems.%s", systems->keys[i]);
-        if ((place_keys(fit, systems->children[i], path) || everywhere) && !named && fit->column_count < FIT_COLUMNS_MAX) {
+        if ((place_keys(fit, systems->children[i], path) || everywhere) && !named &&
+            fit->column_count < FIT_COLUMNS_MAX) {
             (void)snprintf(fit->columns[fit->column_count++], sizeof fit->columns[0], "%s", systems->keys[i]);
         }
     }
@@ -163,8 +159,7 @@ static enum error_code find_systems(struct fit *fit, struct error *error)
     return OK;
 }
 
-enum error_code fit_find_keys(struct fit *fit, struct error *error)
-{
+enum error_code fit_find_keys(struct fit *fit, struct error *error) {
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     fit->profile = config_load(fit->options->profile, &diagnostics);

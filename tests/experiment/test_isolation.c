@@ -116,6 +116,7 @@ static void write_alone(const char *path) {
     for (size_t i = 0; i < root->count; i++) {
         if (strcmp(root->keys[i], "also") != 0 && strcmp(root->keys[i], "matrix") != 0) {
             root->keys[kept] = root->keys[i];
+            root->key_nodes[kept] = root->key_nodes[i];
             root->children[kept++] = root->children[i];
         }
     }
