@@ -158,7 +158,8 @@ struct nic_tx {
 
 struct nic_vector {
     bool enabled, pending, auto_mask;
-    uint32_t throttle; /* EITR */
+    bool no_receive, transmit; /* IVAR: receiving is no cause; completed transmission is one */
+    uint32_t throttle;         /* EITR */
     sim_time next_allowed;
     struct sim_event event;
 };
@@ -332,7 +333,8 @@ bool nic_checksum_insert(uint8_t *bytes, uint32_t length_bytes, const struct nic
 
 /* ---- nic_interrupt.c ---- */
 void nic_interrupt_init(struct nic_queue *queue);
-void nic_interrupt_cause(struct nic_queue *queue);
+void nic_interrupt_received(struct nic_queue *queue);
+void nic_interrupt_transmitted(struct nic_queue *queue); /* descriptors were written back */
 void nic_interrupt_enable(struct nic_queue *queue, bool enabled);
 void nic_interrupt_reset(struct nic_queue *queue);
 

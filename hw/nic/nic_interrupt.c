@@ -38,9 +38,21 @@ void nic_interrupt_init(struct nic_queue *queue) {
     sim_event_init(&queue->vector.event, SIM_PRIORITY_HARDWARE, throttle_expired, queue);
 }
 
-void nic_interrupt_cause(struct nic_queue *queue) {
+static void cause(struct nic_queue *queue) {
     queue->vector.pending = true;
     consider(queue);
+}
+
+void nic_interrupt_received(struct nic_queue *queue) {
+    if (!queue->vector.no_receive) {
+        cause(queue);
+    }
+}
+
+void nic_interrupt_transmitted(struct nic_queue *queue) {
+    if (queue->vector.transmit) {
+        cause(queue);
+    }
 }
 
 void nic_interrupt_enable(struct nic_queue *queue, bool enabled) {
@@ -54,6 +66,8 @@ void nic_interrupt_reset(struct nic_queue *queue) {
     vector->enabled = false;
     vector->pending = false;
     vector->auto_mask = false;
+    vector->no_receive = false;
+    vector->transmit = false;
     vector->throttle = 0;
     vector->next_allowed = 0;
 }

@@ -225,6 +225,31 @@ static bool auto_mask_write(struct nic_function *function, uint32_t index, uint3
     return true;
 }
 
+static bool causes_read(struct nic_function *function, uint32_t index, uint32_t field, uint32_t *value) {
+    *value = 0;
+    for (uint32_t number = 2 * index; number < 2 * index + 2; number++) {
+        const struct nic_queue *queue = nic_queue_of(function, number);
+        if (queue != NULL) {
+            *value |= queue->vector.no_receive ? 0 : NIC_IVAR_RX_VALID(number);
+            *value |= queue->vector.transmit ? NIC_IVAR_TX_VALID(number) : 0;
+        }
+    }
+    return field == 0;
+}
+
+static bool causes_write(struct nic_function *function, uint32_t index, uint32_t field, uint32_t value,
+                         struct request **request) {
+    (void)request;
+    for (uint32_t number = 2 * index; number < 2 * index + 2; number++) {
+        struct nic_queue *queue = nic_queue_of(function, number);
+        if (queue != NULL) {
+            queue->vector.no_receive = (value & NIC_IVAR_RX_VALID(number)) == 0;
+            queue->vector.transmit = (value & NIC_IVAR_TX_VALID(number)) != 0;
+        }
+    }
+    return field == 0;
+}
+
 /* ---- rates and weights: by the queue that RTTDQSEL selects ---- */
 
 static bool select_write(struct nic_function *function, uint32_t index, uint32_t field, uint32_t value,
@@ -280,6 +305,8 @@ static const struct register_range {
     {NIC_EIMS, 4, 2, 0, BOTH, mask_read, mask_set},
     {NIC_EIMC, 4, 2, 0, BOTH, mask_read, mask_clear},
     {NIC_EIAM, 4, 1, 0, BOTH, NULL, auto_mask_write},
+    {NIC_IVAR(0), 4, 64, 0, PHYSICAL, causes_read, causes_write},
+    {NIC_VF_IVAR(0), 4, 64, 0, VIRTUAL, causes_read, causes_write},
     {NIC_EITR(0), 4, 24, 0, BOTH, throttle_read, throttle_write},
     {NIC_EITR_HIGH(24), 4, 104, 24, PHYSICAL, throttle_read, throttle_write},
     {NIC_EIMS_EX(0), 4, 4, 0, PHYSICAL, mask_read, mask_set},

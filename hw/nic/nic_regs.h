@@ -50,6 +50,13 @@ enum {
 #define NIC_EIMC_EX(word) (UINT64_C(0x0AB0) + UINT64_C(4) * (word))
 enum { NIC_EIAM = 0x0890 };
 #define NIC_EIAM_EX(word) (UINT64_C(0x0AD0) + UINT64_C(4) * (word))
+/* IVAR, VTIVAR (8.2.3.5.16): which causes have a vector; a byte each for receive and
+ * transmit of queue 2n, then of queue 2n + 1. model: the vector is the queue's own
+ * number, whatever bits 5:0 say; after a reset receiving has it and transmitting none. */
+#define NIC_IVAR(n) (UINT64_C(0x0900) + UINT64_C(4) * (n))    /* physical function */
+#define NIC_VF_IVAR(n) (UINT64_C(0x0120) + UINT64_C(4) * (n)) /* virtual function */
+#define NIC_IVAR_RX_VALID(queue) (UINT32_C(1) << (16 * ((queue) % 2) + 7))
+#define NIC_IVAR_TX_VALID(queue) (UINT32_C(1) << (16 * ((queue) % 2) + 15))
 enum { NIC_PF_BAR_BYTES = 128 * 1024, NIC_VF_BAR_BYTES = 16 * 1024 };
 
 /* ---- Receive descriptor, advanced (7.1.6). 16 bytes. ---- */

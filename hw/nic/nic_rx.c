@@ -91,7 +91,7 @@ static void delivered(struct nic_rx_transfer *transfer) {
     memory_board(nic->device->machine->memory, transfer->data[0].segment_physical[0], frame->request);
     ledger_hand_over(frame->request, nic->components.rx, nic->components.ready, LEDGER_WAITING);
     frame_release(frame);
-    nic_interrupt_cause(queue);
+    nic_interrupt_received(queue);
 }
 
 static void transfer_done(struct dma_op *op) {

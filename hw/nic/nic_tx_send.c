@@ -13,6 +13,7 @@ static void written_back(struct dma_op *op) {
     struct nic_tx *tx = &queue->tx;
     tx->writing_back = false;
     if (tx->ring.enabled) {
+        nic_interrupt_transmitted(queue);
         write_back(queue);
     }
 }

@@ -105,6 +105,10 @@ enum error_code linux_driver_open(struct linux_system *system, struct error *err
     for (uint32_t i = 0; i < config->queues; ++i) {
         program_queue(&system->queues[i]);
     }
+    for (uint32_t i = 0; i < config->queues; i += 2) { /* both rings of a pair interrupt, as ixgbe's q_vectors do */
+        const uint32_t pair = NIC_IVAR_RX_VALID(0) | NIC_IVAR_TX_VALID(0) | NIC_IVAR_RX_VALID(1) | NIC_IVAR_TX_VALID(1);
+        poke(system, NIC_IVAR(i / 2), pair);
+    }
     poke(system, NIC_EIAM, (UINT32_C(1) << config->queues) - 1);
     poke(system, NIC_EIMS, (UINT32_C(1) << config->queues) - 1);
     return OK;

@@ -98,3 +98,30 @@ Test(nic_rx, an_auto_masked_vector_fires_once) {
     cr_expect_eq(pin.count, 2, "two packets came meanwhile");
     nic_fixture_free(&fixture);
 }
+
+/* A completed transmission is a cause if IVAR says so, and receiving if it does. */
+Test(nic_rx, causes_are_what_ivar_maps) {
+    static const struct flow from_pf = {1, FAR, 0x0a000002, 0x0a000001, 7, 1000};
+    struct nic_fixture fixture;
+    struct driver driver;
+    uint8_t bytes[1600];
+    nic_fixture_make(&fixture, "", "off");
+    function_start(&fixture, 0);
+    core_set_interrupt_handler(fixture.machine->cores[0], note_interrupt, NULL);
+    pcie_msix_route(nic_function(fixture.nic, 0), 0, 0, 40);
+    driver_start(&driver, &fixture, 0, 0, 0);
+    driver_poke(&driver, NIC_EIMS, 1);
+    const uint32_t length_bytes = udp_frame(bytes, &from_pf, 64);
+    cr_expect_eq(driver_peek(&driver, NIC_IVAR(0)) & NIC_IVAR_TX_VALID(0), 0, "off after a reset");
+    tx_post(&driver, bytes, length_bytes);
+    tx_ring_doorbell(&driver);
+    run_for(100 * SIM_US);
+    cr_expect_eq(pin.count, 0);
+    driver_poke(&driver, NIC_IVAR(0), NIC_IVAR_TX_VALID(0));
+    cr_expect_eq(driver_peek(&driver, NIC_IVAR(0)) & 0xffff, NIC_IVAR_TX_VALID(0));
+    tx_post(&driver, bytes, length_bytes);
+    tx_ring_doorbell(&driver);
+    run_for(100 * SIM_US);
+    cr_expect_eq(pin.count, 1);
+    nic_fixture_free(&fixture);
+}

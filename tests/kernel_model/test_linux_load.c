@@ -159,12 +159,10 @@ Test(linux_load, a_sender_waits_for_room) {
     open_with((const char *const[]){"system.send_buffer=4608 B", NULL});
     fixture.port = 9;
     linux_fixture_thread(&fixture, 0, blast_main, &sent);
-    linux_fixture_flood(&fixture, 60 * SIM_US, 200);
-    linux_fixture_run(50 * SIM_MS);
+    linux_fixture_run(50 * SIM_MS); /* nothing comes in: what is sent must report itself */
     cr_assert_eq(sent, 100);
     cr_assert_eq(fixture.replies, 100);
     cr_assert_gt(linux_fixture_counter(&fixture, "send_buffer_waits"), 30);
-    cr_assert_eq(linux_fixture_counter(&fixture, "no_socket_drops"), 200);
     linux_fixture_close(&fixture);
 }
 
