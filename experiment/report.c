@@ -159,7 +159,7 @@ static void print_csv_summary(FILE *out, const char *folder, const char *name, c
         for (int column = first; column <= stop; column++) {
             const bool own = strcmp(csv.columns[column], "requests") == 0;
             if (!own) {
-                (void)fprintf(out, "%-*s", column == first ? 28 : 14, csv.columns[column]);
+                (void)fprintf(out, "%-*s ", column == first ? 27 : 13, csv.columns[column]);
             }
         }
         for (size_t i = 0; heads[i] != NULL; i++) {
@@ -169,7 +169,7 @@ static void print_csv_summary(FILE *out, const char *folder, const char *name, c
         for (size_t row = 0; row < csv.row_count; row++) {
             for (int column = first; column <= stop; column++) {
                 if (strcmp(csv.columns[column], "requests") != 0) {
-                    (void)fprintf(out, "%-*s", column == first ? 28 : 14, csv_table_cell(&csv, row, column));
+                    (void)fprintf(out, "%-*s ", column == first ? 27 : 13, csv_table_cell(&csv, row, column));
                 }
             }
             for (size_t i = 0; columns[i] != NULL; i++) {

@@ -10,42 +10,61 @@
 
 /* ---- One core's own caches ---- */
 
-static inline struct cache_private_set *private_set(const struct cache_private *level, uint32_t tag) {
-    return (struct cache_private_set *)(void *)(level->sets +
-                                                (uint64_t)((tag - 1) & level->set_mask) * level->set_bytes);
+static inline uint32_t *private_set(const struct cache_private *level, uint32_t tag) {
+    return (uint32_t *)(void *)(level->sets + (uint64_t)((tag - 1) & level->set_mask) * level->set_bytes);
 }
 
-static inline uint32_t find_entry(const struct cache_private_set *set, uint32_t ways, uint32_t tag) {
-    return cache_search(set->entries, ways, tag, 1);
+/* The usual number of ways gets code of its own, without loops. */
+static inline uint32_t find_entry(const uint32_t *entries, uint32_t ways, uint32_t tag) {
+    return ways == CACHE_PRIVATE_WAYS_USUAL ? cache_search(entries, CACHE_PRIVATE_WAYS_USUAL, tag, 1)
+                                            : cache_search(entries, ways, tag, 1);
 }
 
 /* Fills `entry` into a set that does not have it; returns the one that gives way, 0
  * if a place was free. */
-static inline uint32_t fill(struct cache_private_set *set, uint32_t ways, uint32_t entry) {
-    const uint32_t way = cache_order_oldest(set->order, ways);
-    const uint32_t victim = set->entries[way];
-    set->entries[way] = entry;
-    set->order = cache_order_use(set->order, way);
+static inline uint32_t fill(struct cache_private *level, uint32_t *entries, uint32_t entry) {
+    const uint32_t ways = level->ways;
+    const uint32_t way = ways == CACHE_PRIVATE_WAYS_USUAL
+                             ? cache_oldest(entries + CACHE_PRIVATE_WAYS_USUAL, CACHE_PRIVATE_WAYS_USUAL)
+                             : cache_oldest(entries + ways, ways);
+    const uint32_t victim = entries[way];
+    entries[way] = entry;
+    entries[ways + way] = ++level->tick;
     return victim;
 }
 
 static uint32_t drop(const struct cache_private *level, uint32_t tag) {
-    struct cache_private_set *set = private_set(level, tag);
-    const uint32_t way = find_entry(set, level->ways, tag);
+    uint32_t *entries = private_set(level, tag);
+    const uint32_t way = find_entry(entries, level->ways, tag);
     if (way == level->ways) {
         return 0;
     }
-    set->entries[way] = 0;
-    set->order = cache_order_drop(set->order, way, level->ways);
+    entries[way] = 0;
+    entries[level->ways + way] = 0;
     return 1;
 }
 
 static void disown(const struct cache_private *level, uint32_t tag) {
-    struct cache_private_set *set = private_set(level, tag);
-    const uint32_t way = find_entry(set, level->ways, tag);
+    uint32_t *entries = private_set(level, tag);
+    const uint32_t way = find_entry(entries, level->ways, tag);
     if (way != level->ways) {
-        set->entries[way] &= ~UINT32_C(1);
+        entries[way] &= ~UINT32_C(1);
     }
+}
+
+void cache_private_renumber(struct cache_private *level) {
+    for (uint64_t set = 0; set <= level->set_mask; ++set) {
+        uint32_t *stamps = private_set(level, (uint32_t)set + 1) + level->ways;
+        uint32_t ranks[CACHE_PRIVATE_WAYS_MAX];
+        for (uint32_t way = 0; way < level->ways; ++way) {
+            ranks[way] = stamps[way] != 0;
+            for (uint32_t other = 0; other < level->ways; ++other) {
+                ranks[way] += stamps[other] != 0 && stamps[other] < stamps[way];
+            }
+        }
+        memcpy(stamps, ranks, level->ways * sizeof *stamps);
+    }
+    level->tick = level->ways;
 }
 
 /* ---- The LLC ---- */
@@ -162,63 +181,82 @@ static uint64_t fetch(struct cache *cache, unsigned core, uint32_t tag, bool wri
 }
 
 /* An owned line leaves the L1: written back to the L2, which keeps the ownership. */
-static void write_back_to_l2(const struct cache_private *l2, uint32_t entry) {
-    struct cache_private_set *set = private_set(l2, entry >> 1);
-    const uint32_t way = find_entry(set, l2->ways, entry >> 1);
+static void write_back_to_l2(struct cache_private *l2, uint32_t entry) {
+    uint32_t *entries = private_set(l2, entry >> 1);
+    const uint32_t way = find_entry(entries, l2->ways, entry >> 1);
     if (way != l2->ways) {
-        set->entries[way] |= 1;
+        entries[way] |= 1;
     } else {
-        (void)fill(set, l2->ways, entry);
+        (void)fill(l2, entries, entry);
     }
 }
 
 /* A line that the L1 has not: from the L2 or beyond, into both. */
-static uint64_t fill_l1(struct cache *cache, unsigned core, uint32_t tag, bool write, struct touch *touch) {
-    const struct cache_core *caches = &cache->cores[core];
-    struct cache_private_set *set = private_set(&caches->l2, tag);
-    const uint32_t way = find_entry(set, caches->l2.ways, tag);
+static uint64_t fill_l1(struct cache *cache, unsigned core, uint32_t *l1_entries, uint32_t tag, bool write,
+                        struct touch *touch) {
+    struct cache_core *caches = &cache->cores[core];
+    struct cache_private *l2 = &caches->l2;
+    uint32_t *entries = private_set(l2, tag);
+    const uint32_t way = find_entry(entries, l2->ways, tag);
     uint32_t entry = tag << 1 | write;
     uint64_t stall;
     cache->counters.l1_misses += 1;
-    if (way != caches->l2.ways) {
+    if (way != l2->ways) {
         stall = cache->l2_stall;
-        entry |= set->entries[way] & 1;
-        if (write && (set->entries[way] & 1) == 0) {
+        entry |= entries[way] & 1;
+        if (write && (entries[way] & 1) == 0) {
             const uint64_t asked = own(cache, core, tag);
             stall = asked > stall ? asked : stall;
         }
-        set->entries[way] = entry;
-        set->order = cache_order_use(set->order, way);
+        entries[way] = entry;
+        entries[l2->ways + way] = ++l2->tick;
     } else {
         cache->counters.l2_misses += 1;
         stall = fetch(cache, core, tag, write, touch);
-        (void)fill(set, caches->l2.ways, entry); /* the LLC has what gives way, and knows if it is dirty */
+        (void)fill(l2, entries, entry); /* the LLC has what gives way, and knows if it is dirty */
     }
-    const uint32_t victim = fill(private_set(&caches->l1, tag), caches->l1.ways, entry);
+    const uint32_t victim = fill(&caches->l1, l1_entries, entry);
     if ((victim & 1) != 0) {
-        write_back_to_l2(&caches->l2, victim);
+        write_back_to_l2(l2, victim);
     }
     return stall;
 }
 
-/* Whatever is not a hit of the L1's newest that tells nobody. */
-static void touch_line(struct cache *cache, unsigned core, uint32_t tag, bool write, struct touch *touch) {
-    const struct cache_private *l1 = &cache->cores[core].l1;
-    struct cache_private_set *set = private_set(l1, tag);
-    const uint32_t way = find_entry(set, l1->ways, tag);
+/* Whatever is not a hit of the L1 that tells nobody; `way` is where the line's set
+ * has it. */
+static __attribute__((noinline)) void touch_line(struct cache *cache, unsigned core, uint32_t *entries, uint32_t way,
+                                                 uint32_t tag, bool write, struct touch *touch) {
+    struct cache_private *l1 = &cache->cores[core].l1;
     uint64_t stall = 0;
     if (way == l1->ways) {
-        stall = fill_l1(cache, core, tag, write, touch);
+        stall = fill_l1(cache, core, entries, tag, write, touch);
     } else {
-        if (write && (set->entries[way] & 1) == 0) {
-            stall = own(cache, core, tag);
-            set->entries[way] |= 1;
-        }
-        set->order = cache_order_use(set->order, way);
+        stall = own(cache, core, tag);
+        entries[way] |= 1;
+        entries[l1->ways + way] = ++l1->tick;
     }
     touch->stall += stall;
     touch->misses += stall != 0;
     touch->slowest = stall > touch->slowest ? stall : touch->slowest;
+}
+
+/* `ways` and `set_bytes` are the L1's, and constants if they are the usual ones. */
+static inline __attribute__((always_inline)) void touch_lines(struct cache *cache, unsigned core, uint32_t tag,
+                                                              uint32_t last, uint32_t ways, uint32_t set_bytes,
+                                                              bool write, struct touch *touch) {
+    struct cache_private *l1 = &cache->cores[core].l1;
+    unsigned char *sets = l1->sets; /* in registers: stores to a set might change *l1 for all the compiler knows */
+    const uint32_t set_mask = l1->set_mask;
+    for (; tag <= last; ++tag) {
+        uint32_t *entries = (uint32_t *)(void *)(sets + (uint64_t)((tag - 1) & set_mask) * set_bytes);
+        const uint64_t found = cache_matches(entries, ways, tag, 1);
+        const uint32_t way = (uint32_t)__builtin_ctzll(found | UINT64_C(1) << 63);
+        if (found != 0 && (entries[way] & 1) >= (uint32_t)write) {
+            entries[ways + way] = ++l1->tick;
+        } else {
+            touch_line(cache, core, entries, found != 0 ? way : ways, tag, write, touch);
+        }
+    }
 }
 
 /* Misses of a stream overlap by the fill buffers; but not below the slowest of
@@ -249,13 +287,17 @@ uint64_t cache_touch(struct cache *cache, unsigned core, uint64_t address, uint3
     SIM_ASSERT(core < cache->core_count && (address + length_bytes) >> CACHE_ADDRESS_BITS == 0);
     struct cache_core *caches = &cache->cores[core];
     caches->empty = false;
+    if (caches->l1.tick >= CACHE_TICK_LIMIT || caches->l2.tick >= CACHE_TICK_LIMIT) {
+        cache_private_renumber(&caches->l1);
+        cache_private_renumber(&caches->l2);
+    }
     struct touch touch = {0};
-    for (uint32_t tag = (uint32_t)first + 1; tag <= (uint32_t)last + 1; ++tag) {
-        const struct cache_private_set *set = private_set(&caches->l1, tag);
-        const uint32_t newest = set->entries[cache_order_newest(set->order)];
-        if (newest >> 1 != tag || (newest & 1) < (uint32_t)write) {
-            touch_line(cache, core, tag, write, &touch);
-        }
+    const uint32_t first_tag = (uint32_t)first + 1;
+    const uint32_t last_tag = (uint32_t)last + 1;
+    if (caches->l1.ways == CACHE_PRIVATE_WAYS_USUAL) {
+        touch_lines(cache, core, first_tag, last_tag, CACHE_PRIVATE_WAYS_USUAL, CACHE_HOST_LINE_BYTES, write, &touch);
+    } else {
+        touch_lines(cache, core, first_tag, last_tag, caches->l1.ways, caches->l1.set_bytes, write, &touch);
     }
     if (pattern == CACHE_DEPENDENT || touch.misses <= 1) {
         return touch.stall;
@@ -265,9 +307,6 @@ uint64_t cache_touch(struct cache *cache, unsigned core, uint64_t address, uint3
 
 void cache_private_clear(struct cache_private *level) {
     memset(level->sets, 0, ((uint64_t)level->set_mask + 1) * level->set_bytes);
-    for (uint64_t set = 0; set <= level->set_mask; ++set) {
-        private_set(level, (uint32_t)set + 1)->order = CACHE_ORDER_AT_FIRST;
-    }
 }
 
 void cache_flush_core(struct cache *cache, unsigned core) {

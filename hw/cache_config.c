@@ -41,9 +41,9 @@ const struct param cache_params[] = {
 
 static enum error_code check_private(const char *name, uint64_t bytes, uint64_t ways, struct error *error) {
     const uint64_t set_bytes = ways * CACHE_LINE_BYTES;
-    if (ways == 0 || ways > CACHE_ORDER_WAYS_MAX || bytes == 0 || bytes % set_bytes != 0) {
+    if (ways == 0 || ways > CACHE_PRIVATE_WAYS_MAX || bytes == 0 || bytes % set_bytes != 0) {
         return error_set(error, ERR_CONFIG, "cache: %s_bytes is not a multiple of %s_ways (1 to %d) lines of 64 bytes",
-                         name, name, CACHE_ORDER_WAYS_MAX);
+                         name, name, CACHE_PRIVATE_WAYS_MAX);
     }
     const uint64_t sets = bytes / set_bytes;
     if ((sets & (sets - 1)) != 0 || sets > UINT32_MAX) {
@@ -95,11 +95,9 @@ static unsigned char *aligned_zeros(uint64_t bytes, unsigned char **block) {
 
 static struct cache_private make_private(uint64_t bytes, uint64_t ways) {
     const uint64_t sets = bytes / CACHE_LINE_BYTES / ways;
-    struct cache_private level = {.ways = (uint32_t)ways,
-                                  .set_mask = (uint32_t)sets - 1,
-                                  .set_bytes = host_lines(sizeof(struct cache_private_set) + ways * sizeof(uint32_t))};
+    struct cache_private level = {
+        .ways = (uint32_t)ways, .set_mask = (uint32_t)sets - 1, .set_bytes = host_lines(2 * ways * sizeof(uint32_t))};
     level.sets = aligned_zeros(sets * level.set_bytes, &level.block);
-    cache_private_clear(&level);
     return level;
 }
 

@@ -11,16 +11,16 @@
 
 enum { CACHE_LINE_BYTES = 64, CACHE_ADDRESS_BITS = 37, CACHE_HOST_LINE_BYTES = 64 };
 
-/* L1 or L2 of one core. A set is its order of use and an entry for each way,
- * tag << 1 | owned, in whole lines of the host. "Owned" (M): this core alone has the
- * line and the LLC knows that it is dirty, so that a further write tells nobody. */
-struct cache_private_set {
-    uint64_t order;
-    uint32_t entries[];
-};
+/* L1 or L2 of one core. A set is an entry for each way, tag << 1 | owned, and then
+ * the stamp of the way's last use, 0 if it is free: for 8 ways one line of the host,
+ * of which a hit reads one half and writes a word of the other. "Owned" (M): this
+ * core alone has the line and the LLC knows that it is dirty, so that a further
+ * write tells nobody. */
+enum { CACHE_PRIVATE_WAYS_MAX = 16, CACHE_PRIVATE_WAYS_USUAL = 8 };
 struct cache_private {
     unsigned char *block, *sets; /* the allocation, and its first aligned byte */
     uint32_t ways, set_mask, set_bytes;
+    uint32_t tick; /* the stamp given last */
 };
 
 struct cache_core {
@@ -106,6 +106,10 @@ uint32_t cache_take_from_cores(struct cache *cache, uint32_t tag, uint32_t prese
 
 /* Empties every set. */
 void cache_private_clear(struct cache_private *level);
+/* The counter of stamps is about to run out: ranks take their place. */
+void cache_private_renumber(struct cache_private *level);
+/* Stamps above this are given within one call of cache_touch only. */
+#define CACHE_TICK_LIMIT (UINT32_MAX - (UINT32_C(1) << 28))
 
 static inline uint32_t cache_presence_bit(unsigned core) {
     return UINT32_C(1) << (core % CACHE_PRESENCE_BITS);

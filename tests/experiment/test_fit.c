@@ -233,3 +233,9 @@ Test(fit, the_arrakis_profile_is_fitted) {
 Test(fit, the_linux_profile_is_fitted) {
     expect_fitted("configs/profiles/linux-3.8.yaml");
 }
+
+/* The engine's latency and the walk's overhead. */
+Test(fit, the_parts_of_the_machines_are_fitted) {
+    expect_fitted("configs/machines/e5-2630-nfp6000.yaml");
+    expect_fitted("configs/parts/iommu-sandy-bridge.yaml");
+}

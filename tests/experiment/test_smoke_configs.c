@@ -55,7 +55,7 @@ static size_t run_folder(const char *folder, const char *results) {
     return count;
 }
 
-Test(smoke, every_experiment_runs_and_adds_up, .init = enter_sources, .timeout = 120) {
+Test(smoke, every_experiment_runs_and_adds_up, .init = enter_sources) {
     char results[SUPPORT_PATH_BYTES];
     make_temporary_folder(results);
     cr_expect_geq(run_folder(folders[0], results), 7);

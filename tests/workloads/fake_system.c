@@ -129,6 +129,13 @@ static void compute(struct system_thread *thread, struct request *request, sim_t
     sim_task_delay(duration);
 }
 
+static enum error_code misbehave(struct system_thread *thread, enum system_misbehaviour how,
+                                 struct system_endpoint accomplice) {
+    struct fake_system *fake = system_of(thread);
+    note(fake, "misbehave %d for %u\n", (int)how, accomplice.port);
+    return fake->misbehave_answer;
+}
+
 static const struct system_ops ops = {.type_name = "fake",
                                       .process_create = process_create,
                                       .thread_create = thread_create,
@@ -137,7 +144,8 @@ static const struct system_ops ops = {.type_name = "fake",
                                       .socket_wait = socket_wait,
                                       .receive = receive,
                                       .send = send_buffer,
-                                      .compute = compute};
+                                      .compute = compute,
+                                      .misbehave = misbehave};
 
 void fake_system_init(struct fake_system *fake) {
     static const struct ledger_declaration app = {"app", NULL, "Application", "client"};
