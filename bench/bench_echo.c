@@ -16,8 +16,7 @@ struct measured {
 enum { REPEATS = 3, FOLDER_BYTES = 64 };
 
 /* The other systems of the file are taken out by name: one point, one number. */
-static struct measured measure(const char *config, const char *system, uint64_t requests, unsigned functions)
-{
+static struct measured measure(const char *config, const char *system, uint64_t requests, unsigned functions) {
     char texts[3][128];
     (void)snprintf(texts[0], sizeof texts[0], "run.requests=%llu", (unsigned long long)requests);
     (void)snprintf(texts[1], sizeof texts[1], "machine.devices[nic].virtual_functions=%u", functions);
@@ -44,7 +43,7 @@ static struct measured measure(const char *config, const char *system, uint64_t 
             return best;
         }
         experiment_free(experiment);
-        static const char *const files[] = {"breakdown.csv", "latency.csv",  "throughput.csv", "utilization.csv",
+        static const char *const files[] = {"breakdown.csv", "latency.csv", "throughput.csv", "utilization.csv",
                                             "counters.csv",  "config.yaml", "manifest.json"};
         for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
             char path[FOLDER_BYTES + 32];
@@ -62,16 +61,14 @@ static struct measured measure(const char *config, const char *system, uint64_t 
     return best;
 }
 
-static void row(const char *name, const struct measured *measured)
-{
+static void row(const char *name, const struct measured *measured) {
     (void)printf("%-34s %12.0f %12.0f %10.1f %10.1f %10.1f\n", name, measured->requests_per_s,
                  2 * measured->requests_per_s, measured->events_per_request, measured->ns_per_event,
                  measured->memory_mb);
 }
 
 /* Best of several, as for ours. 0: ns-3 is not there. */
-static double ns3_packets_per_s(const char *program)
-{
+static double ns3_packets_per_s(const char *program) {
     double best = 0;
     for (int repeat = 0; repeat < REPEATS; repeat++) {
         char command[512];
@@ -90,8 +87,7 @@ static double ns3_packets_per_s(const char *program)
     return best;
 }
 
-int main(int argc, char *argv[])
-{
+int main(int argc, char *argv[]) {
     const char *config = argc > 1 ? argv[1] : "bench/echo.yaml";
     const char *ns3 = argc > 2 ? argv[2] : "";
     (void)printf("%-34s %12s %12s %10s %10s %10s\n", "UDP echo, 64 B, 16 in flight", "requests/s", "packets/s",

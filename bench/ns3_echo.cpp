@@ -20,13 +20,11 @@ uint64_t wanted, received;
 uint32_t payload_bytes;
 Ptr<Socket> client;
 
-void Send()
-{
+void Send() {
     client->Send(Create<Packet>(payload_bytes));
 }
 
-void OnReply(Ptr<Socket> socket)
-{
+void OnReply(Ptr<Socket> socket) {
     while (socket->Recv() != nullptr) {
         if (++received >= wanted) {
             Simulator::Stop();
@@ -38,8 +36,7 @@ void OnReply(Ptr<Socket> socket)
 
 } // namespace
 
-int main(int argc, char *argv[])
-{
+int main(int argc, char *argv[]) {
     wanted = argc > 1 ? strtoull(argv[1], nullptr, 10) : 100000;
     const uint32_t outstanding = argc > 2 ? static_cast<uint32_t>(strtoul(argv[2], nullptr, 10)) : 1;
     payload_bytes = argc > 3 ? static_cast<uint32_t>(strtoul(argv[3], nullptr, 10)) : 64;

@@ -27,14 +27,12 @@ const struct param plan_run_params[] = {
 };
 
 static const char *const kinds[] = {"network", "dma", NULL};
-static const char *const root_keys[] = {"name",   "title",   "machine", "network", "workload", "also", "systems",
-                                        "matrix", "run",     "report",  "plot",    "kind",     "dma",    "only",
-                                        NULL};
+static const char *const root_keys[] = {"name", "title",  "machine", "network", "workload", "also", "systems", "matrix",
+                                        "run",  "report", "plot",    "kind",    "dma",      "only", NULL};
 static const char *const report_keys[] = {"rows", "paper", "table", NULL};
 enum { PAPER_TABLES_MAX = 64 }; /* among which a suggestion is looked for */
 
-void plan_resolve_path(const struct config_node *node, char *out, size_t out_bytes)
-{
+void plan_resolve_path(const struct config_node *node, char *out, size_t out_bytes) {
     const char *text = config_text(node, "");
     if (text[0] == '/' || node == NULL || node->file == NULL || strncmp(node->file, "--set", 5) == 0) {
         (void)snprintf(out, out_bytes, "%s", text);
@@ -46,14 +44,12 @@ void plan_resolve_path(const struct config_node *node, char *out, size_t out_byt
     free(copy);
 }
 
-static bool name_is_plain(const char *name)
-{
-    return name[0] != '\0' && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") ==
-                                  strlen(name);
+static bool name_is_plain(const char *name) {
+    return name[0] != '\0' &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == strlen(name);
 }
 
-static void read_name(struct experiment *experiment, struct diagnostics *diagnostics)
-{
+static void read_name(struct experiment *experiment, struct diagnostics *diagnostics) {
     const struct config_node *root = config_root(experiment->config);
     const struct config_node *name = config_get(root, "name");
     experiment->name = config_text(name, NULL);
@@ -74,8 +70,7 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
 }
 
 /* A part that the other kind of experiment has would be silently without effect. */
-static void check_kind(const struct experiment *experiment, struct diagnostics *diagnostics)
-{
+static void check_kind(const struct experiment *experiment, struct diagnostics *diagnostics) {
     static const char *const of_network[] = {"network", "workload", "also", NULL};
     static const char *const of_dma[] = {"dma", NULL};
     const struct config_node *root = config_root(experiment->config);
@@ -102,8 +97,7 @@ static bool is_wanted(const struct config_node *only, const char *name) {
 
 /* A name in `only:` that is no system's. */
 static void check_only(const struct config_node *name, const struct config_node *systems,
-                       struct diagnostics *diagnostics)
-{
+                       struct diagnostics *diagnostics) {
     const char *text = config_text(name, "");
     const char *names[PLAN_SYSTEMS_MAX + 1] = {NULL};
     for (size_t i = 0; i < systems->count; i++) {
@@ -117,8 +111,7 @@ static void check_only(const struct config_node *name, const struct config_node 
     }
 }
 
-static void read_systems(struct experiment *experiment, struct diagnostics *diagnostics)
-{
+static void read_systems(struct experiment *experiment, struct diagnostics *diagnostics) {
     const struct config_node *root = config_root(experiment->config);
     const struct config_node *systems = config_get(root, "systems");
     if (systems == NULL || systems->kind != CONFIG_MAPPING || systems->count == 0) {
@@ -156,8 +149,7 @@ static void read_systems(struct experiment *experiment, struct diagnostics *diag
 }
 
 /* The table that the results will be compared with. */
-static void check_published(const struct config_node *report, struct diagnostics *diagnostics)
-{
+static void check_published(const struct config_node *report, struct diagnostics *diagnostics) {
     const struct config_node *path_node = config_get(report, "paper"), *table = config_get(report, "table");
     char path[1024];
     plan_resolve_path(path_node, path, sizeof path);
@@ -182,8 +174,7 @@ static void check_published(const struct config_node *report, struct diagnostics
     paper_free(paper);
 }
 
-static void read_report(struct experiment *experiment, struct diagnostics *diagnostics)
-{
+static void read_report(struct experiment *experiment, struct diagnostics *diagnostics) {
     const struct config_node *report = config_get(config_root(experiment->config), "report");
     if (report == NULL) {
         return;
@@ -204,8 +195,7 @@ static void read_report(struct experiment *experiment, struct diagnostics *diagn
     }
 }
 
-static void read_run(struct experiment *experiment, struct diagnostics *diagnostics)
-{
+static void read_run(struct experiment *experiment, struct diagnostics *diagnostics) {
     const struct config_node *root = config_root(experiment->config);
     const struct config_node *run = config_get(root, "run");
     if (config_bind(run, plan_run_params, &experiment->run, diagnostics) && experiment->kind == PLAN_NETWORK &&
@@ -214,10 +204,9 @@ static void read_run(struct experiment *experiment, struct diagnostics *diagnost
     }
 }
 
-static void read_matrix(struct experiment *experiment, struct diagnostics *diagnostics)
-{
-    static const char *const taken[] = {"point", "system",   "component", "kind",     "resource",
-                                        "instance", "counter", "value",    "requests", NULL};
+static void read_matrix(struct experiment *experiment, struct diagnostics *diagnostics) {
+    static const char *const taken[] = {"point",    "system",  "component", "kind",     "resource",
+                                        "instance", "counter", "value",     "requests", NULL};
     const struct config_node *matrix = config_get(config_root(experiment->config), "matrix");
     if (!config_matrix_read(matrix, &experiment->matrix, diagnostics)) {
         config_matrix_free(&experiment->matrix);
@@ -232,15 +221,15 @@ static void read_matrix(struct experiment *experiment, struct diagnostics *diagn
     for (size_t i = 0; i < experiment->matrix.count; i++) {
         for (const char *const *name = taken; *name != NULL; name++) {
             if (strcmp(*name, experiment->matrix.axes[i].name) == 0) {
-                diagnostics_at(diagnostics, matrix, "matrix: the column '%s' is taken; name the axis with 'as:'", *name);
+                diagnostics_at(diagnostics, matrix, "matrix: the column '%s' is taken; name the axis with 'as:'",
+                               *name);
             }
         }
     }
 }
 
 /* Points differ in what is wrong with them; each error is said once. */
-static void check_points(const struct experiment *experiment, struct diagnostics *diagnostics)
-{
+static void check_points(const struct experiment *experiment, struct diagnostics *diagnostics) {
     const size_t points = experiment_points(experiment);
     for (size_t index = 0; index < points; index++) {
         plan_point_check(experiment, index, diagnostics);
@@ -248,8 +237,7 @@ static void check_points(const struct experiment *experiment, struct diagnostics
 }
 
 struct experiment *experiment_load(const char *path, const char *const *settings, size_t setting_count,
-                                   struct diagnostics *diagnostics)
-{
+                                   struct diagnostics *diagnostics) {
     struct experiment *experiment = calloc(1, sizeof *experiment);
     SIM_ASSERT(experiment != NULL);
     experiment->path = strdup(path);
@@ -279,8 +267,7 @@ struct experiment *experiment_load(const char *path, const char *const *settings
     return experiment;
 }
 
-void experiment_free(struct experiment *experiment)
-{
+void experiment_free(struct experiment *experiment) {
     if (experiment != NULL) {
         config_matrix_free(&experiment->matrix);
         config_free(experiment->config);
@@ -289,47 +276,38 @@ void experiment_free(struct experiment *experiment)
     }
 }
 
-const char *experiment_name(const struct experiment *experiment)
-{
+const char *experiment_name(const struct experiment *experiment) {
     return experiment->name;
 }
 
-const char *experiment_title(const struct experiment *experiment)
-{
+const char *experiment_title(const struct experiment *experiment) {
     return experiment->title;
 }
 
-const struct config_node *experiment_config(const struct experiment *experiment)
-{
+const struct config_node *experiment_config(const struct experiment *experiment) {
     return config_root(experiment->config);
 }
 
-uint64_t experiment_seed(const struct experiment *experiment)
-{
+uint64_t experiment_seed(const struct experiment *experiment) {
     return experiment->run.seed;
 }
 
-size_t experiment_systems(const struct experiment *experiment)
-{
+size_t experiment_systems(const struct experiment *experiment) {
     return experiment->system_count;
 }
 
-const char *experiment_system_name(const struct experiment *experiment, size_t index)
-{
+const char *experiment_system_name(const struct experiment *experiment, size_t index) {
     return experiment->systems[index].name;
 }
 
-size_t experiment_points(const struct experiment *experiment)
-{
+size_t experiment_points(const struct experiment *experiment) {
     return experiment->system_count * experiment->matrix.points;
 }
 
-size_t experiment_axes(const struct experiment *experiment)
-{
+size_t experiment_axes(const struct experiment *experiment) {
     return experiment->matrix.count;
 }
 
-const char *experiment_axis_name(const struct experiment *experiment, size_t axis)
-{
+const char *experiment_axis_name(const struct experiment *experiment, size_t axis) {
     return experiment->matrix.axes[axis].name;
 }

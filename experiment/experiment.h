@@ -45,14 +45,14 @@ size_t experiment_axes(const struct experiment *experiment);
 const char *experiment_axis_name(const struct experiment *experiment, size_t axis);
 
 struct run_options {
-    unsigned jobs;         /* points at a time, each in a process; 0: one a core */
+    unsigned jobs; /* points at a time, each in a process; 0: one a core */
     bool seed_given;
-    uint64_t seed;         /* instead of the experiment's */
-    const char *out;       /* results folder; NULL: results/<name> */
-    bool restart;          /* do not resume an interrupted run */
-    bool progress;         /* a bar on stderr */
-    bool quiet;            /* no warnings */
-    int argument_count;    /* the command line, for the manifest */
+    uint64_t seed;      /* instead of the experiment's */
+    const char *out;    /* results folder; NULL: results/<name> */
+    bool restart;       /* do not resume an interrupted run */
+    bool progress;      /* a bar on stderr */
+    bool quiet;         /* no warnings */
+    int argument_count; /* the command line, for the manifest */
     char *const *arguments;
 };
 struct run_summary {
@@ -90,7 +90,7 @@ enum error_code validate_run(const struct validate_options *options, FILE *out, 
  * squares over real runs, and writes the profile. With `check_only` nothing is
  * written; `largest_change` receives the largest relative change of a key. */
 struct fit_options {
-    const char *profile;       /* path */
+    const char *profile; /* path */
     const char *papers_folder;
     unsigned jobs;
     bool check_only, progress;

@@ -11,13 +11,11 @@
 
 /* A miss of 5 %, or of 0.02 of the table's unit, counts 1: the precision to which
  * the papers print. */
-static double weight_of(double published)
-{
+static double weight_of(double published) {
     return 1 / fmax(0.05 * fabs(published), 0.02);
 }
 
-static bool is_column(const struct fit *fit, const char *column)
-{
+static bool is_column(const struct fit *fit, const char *column) {
     for (size_t i = 0; i < fit->column_count; i++) {
         if (strcmp(fit->columns[i], column) == 0) {
             return true;
@@ -26,15 +24,13 @@ static bool is_column(const struct fit *fit, const char *column)
     return false;
 }
 
-static double setting_value(const struct fit_key *key)
-{
+static double setting_value(const struct fit_key *key) {
     const double value = fmax(key->value, 0);
     return key->quantity == FIT_VALUE ? value : round(value);
 }
 
 /* Runs the experiment with the keys' present values; residuals of the columns. */
-static enum error_code judge(struct fit *fit, double *residuals, size_t *count, struct error *error)
-{
+static enum error_code judge(struct fit *fit, double *residuals, size_t *count, struct error *error) {
     enum { SETTINGS_MAX = FIT_KEYS_MAX * FIT_COLUMNS_MAX + 1 };
     static char texts[SETTINGS_MAX][768];
     static const char *settings[SETTINGS_MAX];
@@ -75,8 +71,7 @@ static enum error_code judge(struct fit *fit, double *residuals, size_t *count, 
     *count = 0;
     for (size_t i = 0; i < found && i < FIT_FIGURES_MAX; i++) {
         if (figures[i].calibration && is_column(fit, figures[i].column) && !isnan(figures[i].simulated)) {
-            residuals[(*count)++] =
-                (figures[i].simulated - figures[i].published) * weight_of(figures[i].published);
+            residuals[(*count)++] = (figures[i].simulated - figures[i].published) * weight_of(figures[i].published);
         }
     }
     fit->runs++;
@@ -93,15 +88,13 @@ struct solver {
     enum error_code code;
 };
 
-static void take_vector(struct fit *fit, const gsl_vector *x)
-{
+static void take_vector(struct fit *fit, const gsl_vector *x) {
     for (size_t k = 0; k < fit->key_count; k++) {
         fit->keys[k].value = gsl_vector_get(x, k) * fit->keys[k].step;
     }
 }
 
-static int residuals_at(const gsl_vector *x, void *context, gsl_vector *f)
-{
+static int residuals_at(const gsl_vector *x, void *context, gsl_vector *f) {
     struct solver *solver = context;
     double residuals[FIT_FIGURES_MAX];
     size_t count = 0;
@@ -118,8 +111,7 @@ static int residuals_at(const gsl_vector *x, void *context, gsl_vector *f)
 
 /* Differences over whole steps: cycles are whole numbers, so an infinitesimal step
  * would see nothing. */
-static int jacobian_at(const gsl_vector *x, void *context, gsl_matrix *j)
-{
+static int jacobian_at(const gsl_vector *x, void *context, gsl_matrix *j) {
     struct solver *solver = context;
     gsl_vector *here = gsl_vector_alloc(j->size1);
     gsl_vector *there = gsl_vector_alloc(j->size1);
@@ -139,8 +131,7 @@ static int jacobian_at(const gsl_vector *x, void *context, gsl_matrix *j)
     return status;
 }
 
-static enum error_code solve(struct fit *fit, struct error *error)
-{
+static enum error_code solve(struct fit *fit, struct error *error) {
     double residuals[FIT_FIGURES_MAX];
     enum error_code code = judge(fit, residuals, &fit->figures, error);
     if (code != OK) {
@@ -153,8 +144,8 @@ static enum error_code solve(struct fit *fit, struct error *error)
     gsl_multifit_nlinear_parameters parameters = gsl_multifit_nlinear_default_parameters();
     gsl_multifit_nlinear_workspace *workspace =
         gsl_multifit_nlinear_alloc(gsl_multifit_nlinear_trust, &parameters, fit->figures, fit->key_count);
-    gsl_multifit_nlinear_fdf fdf = {.f = residuals_at, .df = jacobian_at, .n = fit->figures, .p = fit->key_count,
-                                    .params = &solver};
+    gsl_multifit_nlinear_fdf fdf = {
+        .f = residuals_at, .df = jacobian_at, .n = fit->figures, .p = fit->key_count, .params = &solver};
     gsl_vector *x = gsl_vector_alloc(fit->key_count);
     for (size_t k = 0; k < fit->key_count; k++) {
         gsl_vector_set(x, k, fit->keys[k].value / fit->keys[k].step);
@@ -170,8 +161,7 @@ static enum error_code solve(struct fit *fit, struct error *error)
     return solver.code;
 }
 
-static double report(const struct fit *fit, FILE *out)
-{
+static double report(const struct fit *fit, FILE *out) {
     double largest = 0;
     (void)fprintf(out, "%-36s %-7s %12s %12s\n", "key", "", "was", "is");
     for (size_t k = 0; k < fit->key_count; k++) {
@@ -188,8 +178,7 @@ static double report(const struct fit *fit, FILE *out)
     return largest;
 }
 
-enum error_code fit_run(const struct fit_options *options, double *largest_change, FILE *out, struct error *error)
-{
+enum error_code fit_run(const struct fit_options *options, double *largest_change, FILE *out, struct error *error) {
     struct fit *fit = calloc(1, sizeof *fit);
     SIM_ASSERT(fit != NULL);
     fit->options = options;
@@ -208,7 +197,7 @@ enum error_code fit_run(const struct fit_options *options, double *largest_chang
         *largest_change = report(fit, out);
         code = options->check_only ? OK : fit_write_profile(fit, error);
     }
-    static const char *const files[] = {"breakdown.csv", "latency.csv",  "throughput.csv", "utilization.csv",
+    static const char *const files[] = {"breakdown.csv", "latency.csv", "throughput.csv", "utilization.csv",
                                         "counters.csv",  "config.yaml", "manifest.json",  ".points"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[128];

@@ -11,10 +11,10 @@ enum fit_quantity { FIT_CYCLES, FIT_LINES, FIT_VALUE };
 
 /* One number of the profile that names a calibration table. */
 struct fit_key {
-    char name[128];         /* within the profile: "recv" */
+    char name[128]; /* within the profile: "recv" */
     enum fit_quantity quantity;
     const struct config_node *node; /* the scalar: its file, line and column */
-    const char *unit; /* behind the number: " ns", or "" */
+    const char *unit;               /* behind the number: " ns", or "" */
     double initial, value, step;
     char paths[FIT_COLUMNS_MAX][256]; /* in the experiment: once a system that uses the profile, or in the machine */
     size_t path_count;
@@ -28,7 +28,8 @@ struct fit {
     struct paper *paper;
     size_t table;
     char experiment[1024];
-    char columns[FIT_COLUMNS_MAX][64]; /* systems that use the profile (all, for a machine's part), or the one that `fit:` names */
+    char columns[FIT_COLUMNS_MAX]
+                [64]; /* systems that use the profile (all, for a machine's part), or the one that `fit:` names */
     size_t column_count;
     size_t figures;
     char folder[64]; /* of the runs */

@@ -7,8 +7,7 @@
 
 #include "experiment/fit.h"
 
-static void value_text(const struct fit_key *key, char out[64])
-{
+static void value_text(const struct fit_key *key, char out[64]) {
     if (key->quantity == FIT_VALUE) {
         (void)snprintf(out, 64, "%.4g", key->value);
     } else {
@@ -17,8 +16,7 @@ static void value_text(const struct fit_key *key, char out[64])
 }
 
 /* The key whose value begins at this place of the file, or NULL. */
-static const struct fit_key *key_at(const struct fit *fit, uint32_t line, uint32_t column)
-{
+static const struct fit_key *key_at(const struct fit *fit, uint32_t line, uint32_t column) {
     for (size_t i = 0; i < fit->key_count; i++) {
         if (fit->keys[i].node->line == line && fit->keys[i].node->column == column) {
             return &fit->keys[i];
@@ -27,8 +25,7 @@ static const struct fit_key *key_at(const struct fit *fit, uint32_t line, uint32
     return NULL;
 }
 
-static void rewrite(const struct fit *fit, const char *text, FILE *out)
-{
+static void rewrite(const struct fit *fit, const char *text, FILE *out) {
     uint32_t line = 1, column = 1;
     while (*text != '\0') {
         const struct fit_key *key = key_at(fit, line, column);
@@ -52,8 +49,7 @@ static void rewrite(const struct fit *fit, const char *text, FILE *out)
     }
 }
 
-enum error_code fit_write_profile(const struct fit *fit, struct error *error)
-{
+enum error_code fit_write_profile(const struct fit *fit, struct error *error) {
     FILE *in = fopen(fit->options->profile, "re");
     if (in == NULL) {
         return error_set(error, ERR_IO, "cannot read %s: %s", fit->options->profile, strerror(errno));

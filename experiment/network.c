@@ -17,8 +17,7 @@ static const char *const network_keys[] = {"link", "switch", "device", "port", N
 
 /* `at` is where an absent setting is missed. */
 static struct port *device_port(const struct config_node *node, const struct config_node *at,
-                                const struct machine *machine, struct diagnostics *diagnostics)
-{
+                                const struct machine *machine, struct diagnostics *diagnostics) {
     const struct config_node *name_node = config_get(node, "device");
     const char *name = config_text(name_node, "nic");
     struct device *device = machine_device(machine, name);
@@ -43,15 +42,13 @@ static struct port *device_port(const struct config_node *node, const struct con
 }
 
 static void connect(struct network *network, const char *name, const struct link_config *config, struct port *a,
-                    struct port *b)
-{
+                    struct port *b) {
     struct link *link = link_create(name, config);
     link_connect(link, a, b);
     network->links[network->link_count++] = link;
 }
 
-void network_connect(struct network *network, struct client *client)
-{
+void network_connect(struct network *network, struct client *client) {
     for (unsigned host = 0; host < client_hosts(client); host++) {
         char name[32];
         (void)snprintf(name, sizeof name, "link.host%u", network->hosts);
@@ -62,8 +59,7 @@ void network_connect(struct network *network, struct client *client)
 }
 
 struct network *network_create(const struct config_node *root, struct machine *machine, struct client *client,
-                               unsigned further_hosts, struct diagnostics *diagnostics)
-{
+                               unsigned further_hosts, struct diagnostics *diagnostics) {
     struct link_config link;
     struct switch_config switch_config;
     const struct config_node *node = config_get(root, "network");
@@ -102,8 +98,7 @@ struct network *network_create(const struct config_node *root, struct machine *m
     return network;
 }
 
-void network_free(struct network *network)
-{
+void network_free(struct network *network) {
     if (network == NULL) {
         return;
     }
@@ -125,8 +120,7 @@ void network_reset_stats(struct network *network) {
     }
 }
 
-void network_visit_stats(const struct network *network, const struct stats_sink *sink)
-{
+void network_visit_stats(const struct network *network, const struct stats_sink *sink) {
     for (unsigned i = 0; i < network->link_count; i++) {
         link_visit_stats(network->links[i], sink);
     }

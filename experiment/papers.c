@@ -12,8 +12,7 @@ struct paper {
     const struct config_node *tables;
 };
 
-struct paper *paper_load(const char *path, struct diagnostics *diagnostics)
-{
+struct paper *paper_load(const char *path, struct diagnostics *diagnostics) {
     const size_t errors = diagnostics->errors;
     struct config *config = config_load(path, diagnostics);
     if (config == NULL) {
@@ -31,41 +30,34 @@ struct paper *paper_load(const char *path, struct diagnostics *diagnostics)
     return paper;
 }
 
-void paper_free(struct paper *paper)
-{
+void paper_free(struct paper *paper) {
     if (paper != NULL) {
         config_free(paper->config);
         free(paper);
     }
 }
 
-const char *paper_name(const struct paper *paper)
-{
+const char *paper_name(const struct paper *paper) {
     return config_text(config_get(config_root(paper->config), "paper"), "");
 }
 
-const char *paper_title(const struct paper *paper)
-{
+const char *paper_title(const struct paper *paper) {
     return config_text(config_get(config_root(paper->config), "title"), paper_name(paper));
 }
 
-size_t paper_tables(const struct paper *paper)
-{
+size_t paper_tables(const struct paper *paper) {
     return paper->tables->count;
 }
 
-const char *paper_table_name(const struct paper *paper, size_t table)
-{
+const char *paper_table_name(const struct paper *paper, size_t table) {
     return paper->tables->keys[table];
 }
 
-const char *paper_table_title(const struct paper *paper, size_t table)
-{
+const char *paper_table_title(const struct paper *paper, size_t table) {
     return config_text(config_get(paper->tables->children[table], "title"), paper_table_name(paper, table));
 }
 
-size_t paper_table_find(const struct paper *paper, const char *name)
-{
+size_t paper_table_find(const struct paper *paper, const char *name) {
     size_t i = 0;
     while (i < paper->tables->count && strcmp(paper->tables->keys[i], name) != 0) {
         i++;
@@ -73,13 +65,11 @@ size_t paper_table_find(const struct paper *paper, const char *name)
     return i;
 }
 
-void paper_table_experiment(const struct paper *paper, size_t table, char *out, size_t out_bytes)
-{
+void paper_table_experiment(const struct paper *paper, size_t table, char *out, size_t out_bytes) {
     plan_resolve_path(config_get(paper->tables->children[table], "experiment"), out, out_bytes);
 }
 
-static double number(const struct config_node *node, double otherwise)
-{
+static double number(const struct config_node *node, double otherwise) {
     const char *text = config_text(node, NULL);
     if (text == NULL) {
         return otherwise;
@@ -89,8 +79,7 @@ static double number(const struct config_node *node, double otherwise)
     return *end == '\0' && end != text ? value : NAN;
 }
 
-static bool is_calibration(const struct config_node *table, const char *row)
-{
+static bool is_calibration(const struct config_node *table, const char *row) {
     const struct config_node *use = config_get(table, "use");
     if (use->kind == CONFIG_MAPPING) {
         use = config_get(use, row);
@@ -99,8 +88,8 @@ static bool is_calibration(const struct config_node *table, const char *row)
 }
 
 /* Where a row's value stands: the table's source, with the row's own exceptions. */
-static double look_up(const struct config_node *table, const struct csv_table *csv, const char *system, const char *row)
-{
+static double look_up(const struct config_node *table, const struct csv_table *csv, const char *system,
+                      const char *row) {
     const struct config_node *source = config_get(table, "source");
     const struct config_node *own = config_get(config_get(table, "row_sources"), row);
     const char *row_key = config_text(config_get(table, "row_key"), "component");
@@ -122,8 +111,7 @@ static double look_up(const struct config_node *table, const struct csv_table *c
     return csv_table_number(csv, found, index) * number(config_get(source, "scale"), 1);
 }
 
-static double error_percent(double published, double simulated)
-{
+static double error_percent(double published, double simulated) {
     if (isnan(simulated)) {
         return NAN;
     }
@@ -134,8 +122,7 @@ static double error_percent(double published, double simulated)
 }
 
 size_t paper_figures(const struct paper *paper, size_t table_index, const char *folder, struct paper_figure *out,
-                     size_t capacity, struct error *error)
-{
+                     size_t capacity, struct error *error) {
     const struct config_node *table = paper->tables->children[table_index];
     const struct config_node *rows = config_get(table, "rows");
     const struct config_node *columns = config_get(table, "columns");

@@ -9,8 +9,7 @@
 #include "experiment/point.h"
 #include "sim/error.h"
 
-static size_t key_index(const struct config_node *mapping, const char *key)
-{
+static size_t key_index(const struct config_node *mapping, const char *key) {
     size_t i = 0;
     while (i < mapping->count && strcmp(mapping->keys[i], key) != 0) {
         i++;
@@ -22,8 +21,7 @@ static size_t key_index(const struct config_node *mapping, const char *key)
  * the root is `path`: mappings merge key by key, the source wins. The nodes
  * themselves move, so that errors are placed where the values were written. */
 static bool merge_child(struct config *config, struct config_node *target, const char *path,
-                        const struct config_node *source, size_t from, struct diagnostics *diagnostics)
-{
+                        const struct config_node *source, size_t from, struct diagnostics *diagnostics) {
     const char *key = source->keys[from];
     struct config_node *child = source->children[from];
     char child_path[512];
@@ -57,8 +55,7 @@ static bool merge_child(struct config *config, struct config_node *target, const
 /* A system's `workload:` or `also:` wins over the experiment's. It is this layer's:
  * once merged, the system must not see it. */
 static bool merge_up(struct config *config, struct config_node *system, const char *key,
-                     struct diagnostics *diagnostics)
-{
+                     struct diagnostics *diagnostics) {
     if (system == NULL || system->kind != CONFIG_MAPPING) {
         return true;
     }
@@ -76,8 +73,7 @@ static bool merge_up(struct config *config, struct config_node *system, const ch
     return good;
 }
 
-static struct config_node *mutable_child(struct config_node *node, const char *key)
-{
+static struct config_node *mutable_child(struct config_node *node, const char *key) {
     if (node == NULL || node->kind != CONFIG_MAPPING) {
         return NULL;
     }
@@ -86,8 +82,7 @@ static struct config_node *mutable_child(struct config_node *node, const char *k
 }
 
 bool plan_point_make(const struct experiment *experiment, size_t index, struct plan_point *point,
-                     struct diagnostics *diagnostics)
-{
+                     struct diagnostics *diagnostics) {
     memset(point, 0, sizeof *point);
     point->experiment = experiment;
     point->index = index;
@@ -103,20 +98,19 @@ bool plan_point_make(const struct experiment *experiment, size_t index, struct p
     point->system_node = system;
     bool good = merge_up(point->config, system, "workload", diagnostics);
     good = merge_up(point->config, system, "also", diagnostics) && good;
-    good = config_bind(config_get(config_root(point->config), "run"), plan_run_params, &point->run, diagnostics) && good;
+    good =
+        config_bind(config_get(config_root(point->config), "run"), plan_run_params, &point->run, diagnostics) && good;
     point->seed = point->run.seed;
     return good;
 }
 
-void plan_point_free(struct plan_point *point)
-{
+void plan_point_free(struct plan_point *point) {
     config_free(point->config);
     point->config = NULL;
 }
 
 /* The other end of plan_point_check: what was found, field by field. */
-static void send_diagnostics(const struct diagnostics *diagnostics, FILE *out)
-{
+static void send_diagnostics(const struct diagnostics *diagnostics, FILE *out) {
     for (size_t i = 0; i < diagnostics->count; i++) {
         const struct diagnostic *item = &diagnostics->items[i];
         (void)fprintf(out, "%d\x1f%s\x1f%u\x1f%u\x1f%s\x1e", item->warning ? 1 : 0, item->file ? item->file : "",
@@ -125,8 +119,7 @@ static void send_diagnostics(const struct diagnostics *diagnostics, FILE *out)
 }
 
 static bool known_already(const struct diagnostics *diagnostics, const char *file, uint32_t line, uint32_t column,
-                          const char *text)
-{
+                          const char *text) {
     for (size_t i = 0; i < diagnostics->count; i++) {
         const struct diagnostic *item = &diagnostics->items[i];
         if (item->line == line && item->column == column && strcmp(item->text, text) == 0 &&
@@ -137,8 +130,7 @@ static bool known_already(const struct diagnostics *diagnostics, const char *fil
     return false;
 }
 
-static void take_record(struct diagnostics *diagnostics, char *record)
-{
+static void take_record(struct diagnostics *diagnostics, char *record) {
     char *fields[5];
     char *rest = record;
     for (size_t i = 0; i < 5; i++) {
@@ -158,8 +150,7 @@ static void take_record(struct diagnostics *diagnostics, char *record)
     }
 }
 
-static void take_diagnostics(struct diagnostics *diagnostics, FILE *in)
-{
+static void take_diagnostics(struct diagnostics *diagnostics, FILE *in) {
     char *record = NULL;
     size_t capacity = 0;
     ssize_t length;
@@ -172,8 +163,7 @@ static void take_diagnostics(struct diagnostics *diagnostics, FILE *in)
     free(record);
 }
 
-static void check_in_child(const struct experiment *experiment, size_t index, int fd)
-{
+static void check_in_child(const struct experiment *experiment, size_t index, int fd) {
     struct diagnostics found;
     diagnostics_init(&found);
     struct plan_point point;
@@ -189,8 +179,7 @@ static void check_in_child(const struct experiment *experiment, size_t index, in
     _exit(0);
 }
 
-void plan_point_check(const struct experiment *experiment, size_t index, struct diagnostics *diagnostics)
-{
+void plan_point_check(const struct experiment *experiment, size_t index, struct diagnostics *diagnostics) {
     int ends[2];
     SIM_ASSERT(pipe(ends) == 0);
     (void)fflush(NULL);

@@ -7,14 +7,12 @@
 #include "experiment/results.h"
 #include "sim/engine.h"
 
-bool point_check(const struct plan_point *point, struct diagnostics *diagnostics)
-{
+bool point_check(const struct plan_point *point, struct diagnostics *diagnostics) {
     return point->experiment->kind == PLAN_DMA ? point_dma_check(point, diagnostics)
                                                : point_network_check(point, diagnostics);
 }
 
-enum error_code point_run(const struct plan_point *point, FILE *out, struct error *error)
-{
+enum error_code point_run(const struct plan_point *point, FILE *out, struct error *error) {
     struct timespec begin, end;
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     uint64_t requests = 0;

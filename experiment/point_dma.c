@@ -55,8 +55,7 @@ struct dma_bench {
 enum { WINDOW_ADDRESS = 1 << 30 };
 
 /* The tables of the IOMMU lie below the window. */
-static uint64_t table_frame(void *context)
-{
+static uint64_t table_frame(void *context) {
     struct dma_bench *bench = context;
     const uint64_t frame = bench->next_table;
     bench->next_table += MEMORY_FRAME_BYTES;
@@ -64,8 +63,7 @@ static uint64_t table_frame(void *context)
     return frame < WINDOW_ADDRESS ? frame : 0;
 }
 
-static bool map_window(struct dma_bench *bench, struct diagnostics *diagnostics)
-{
+static bool map_window(struct dma_bench *bench, struct diagnostics *diagnostics) {
     if (iommu_mode(bench->machine->iommu) == IOMMU_OFF) {
         return true;
     }
@@ -73,8 +71,8 @@ static bool map_window(struct dma_bench *bench, struct diagnostics *diagnostics)
     struct iommu_domain *domain = iommu_domain_create(bench->machine->iommu, table_frame, bench, &error);
     const uint64_t bytes =
         (bench->settings.window_bytes + MEMORY_FRAME_BYTES - 1) / MEMORY_FRAME_BYTES * MEMORY_FRAME_BYTES;
-    if (domain == NULL || iommu_map(domain, bench->window_address, bench->window_address, bytes,
-                                    IOMMU_READ | IOMMU_WRITE) != OK) {
+    if (domain == NULL ||
+        iommu_map(domain, bench->window_address, bench->window_address, bytes, IOMMU_READ | IOMMU_WRITE) != OK) {
         diagnostics_at(diagnostics, config_get(config_root(bench->point->config), "dma"),
                        "dma.window: the IOMMU cannot map it");
         return false;
@@ -83,8 +81,7 @@ static bool map_window(struct dma_bench *bench, struct diagnostics *diagnostics)
     return true;
 }
 
-static bool build(struct dma_bench *bench, const struct plan_point *point, struct diagnostics *diagnostics)
-{
+static bool build(struct dma_bench *bench, const struct plan_point *point, struct diagnostics *diagnostics) {
     memset(bench, 0, sizeof *bench);
     bench->point = point;
     bench->window_address = WINDOW_ADDRESS;
@@ -137,20 +134,17 @@ static bool build(struct dma_bench *bench, const struct plan_point *point, struc
     return map_window(bench, diagnostics);
 }
 
-bool point_dma_check(const struct plan_point *point, struct diagnostics *diagnostics)
-{
+bool point_dma_check(const struct plan_point *point, struct diagnostics *diagnostics) {
     struct dma_bench bench;
     return build(&bench, point, diagnostics);
 }
 
-static void stop(void *context)
-{
+static void stop(void *context) {
     (void)context;
     sim_stop();
 }
 
-static enum error_code run_job(struct dma_bench *bench, uint64_t count, struct ledger *ledger, struct error *error)
-{
+static enum error_code run_job(struct dma_bench *bench, uint64_t count, struct ledger *ledger, struct error *error) {
     const struct dma_engine_job job = {.mode = (enum dma_engine_mode)bench->system.mode,
                                        .random = bench->settings.random,
                                        .address = bench->window_address,
@@ -168,8 +162,7 @@ static enum error_code run_job(struct dma_bench *bench, uint64_t count, struct l
 
 /* As pcie-bench does before a test: the host writes the window, or thrashes its
  * caches. Device reads allocate nothing, so a cold window stays cold. */
-static void set_warmth(const struct dma_bench *bench)
-{
+static void set_warmth(const struct dma_bench *bench) {
     cache_flush_all(bench->machine->cache);
     if (bench->settings.warm) {
         for (uint64_t offset = 0; offset < bench->settings.window_bytes; offset += MEMORY_LINE_BYTES) {
@@ -178,8 +171,7 @@ static void set_warmth(const struct dma_bench *bench)
     }
 }
 
-enum error_code point_dma_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error)
-{
+enum error_code point_dma_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error) {
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     struct dma_bench bench;

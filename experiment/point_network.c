@@ -35,13 +35,11 @@ struct bench {
     bool limit_reached, failed;
 };
 
-static bool add_rows(struct bench *bench, struct diagnostics *diagnostics)
-{
+static bool add_rows(struct bench *bench, struct diagnostics *diagnostics) {
     const struct experiment *experiment = bench->point->experiment;
     ledger_component rows[PLAN_ROWS_MAX];
     bool good = true;
-    const struct config_node *list =
-        config_path(config_root(bench->point->config), "report.rows");
+    const struct config_node *list = config_path(config_root(bench->point->config), "report.rows");
     for (size_t i = 0; i < experiment->row_count; i++) {
         rows[i] = ledger_find(experiment->rows[i]);
         if (rows[i] == 0) {
@@ -63,8 +61,7 @@ static bool add_rows(struct bench *bench, struct diagnostics *diagnostics)
     return good;
 }
 
-static const struct system_ops *find_type(const struct plan_point *point, struct diagnostics *diagnostics)
-{
+static const struct system_ops *find_type(const struct plan_point *point, struct diagnostics *diagnostics) {
     if (point->system_node->kind != CONFIG_MAPPING) {
         return NULL; /* reported where the systems are read */
     }
@@ -79,15 +76,13 @@ static const struct system_ops *find_type(const struct plan_point *point, struct
     if (ops == NULL) {
         const char *nearest = system_type_nearest(name);
         diagnostics_at(diagnostics, type, "systems.%s.type: there is no system '%s'%s%s%s",
-                       point->experiment->systems[point->system].name, name,
-                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
-                       nearest != NULL ? "'?" : "");
+                       point->experiment->systems[point->system].name, name, nearest != NULL ? "; did you mean '" : "",
+                       nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
     }
     return ops;
 }
 
-static void build_clients(struct bench *bench, struct diagnostics *diagnostics)
-{
+static void build_clients(struct bench *bench, struct diagnostics *diagnostics) {
     const struct config_node *root = config_root(bench->point->config);
     struct error error = {0};
     const struct client_setup setup = {.name = "client",
@@ -105,8 +100,7 @@ static void build_clients(struct bench *bench, struct diagnostics *diagnostics)
 
 /* Without a machine if there is none to build on: its errors are reported then, and
  * the parts that would stand on it are checked alone. */
-static void build_machine(struct bench *bench, struct diagnostics *diagnostics)
-{
+static void build_machine(struct bench *bench, struct diagnostics *diagnostics) {
     const struct config_node *root = config_root(bench->point->config);
     const struct config_node *node = config_get(root, "machine");
     if (node == NULL) {
@@ -117,8 +111,7 @@ static void build_machine(struct bench *bench, struct diagnostics *diagnostics)
     }
 }
 
-static bool build(struct bench *bench, const struct plan_point *point, struct diagnostics *diagnostics)
-{
+static bool build(struct bench *bench, const struct plan_point *point, struct diagnostics *diagnostics) {
     memset(bench, 0, sizeof *bench);
     bench->point = point;
     random_seed(point->seed);
@@ -155,21 +148,18 @@ static bool build(struct bench *bench, const struct plan_point *point, struct di
     return also_build(bench->also, &first, bench->network, diagnostics);
 }
 
-bool point_network_check(const struct plan_point *point, struct diagnostics *diagnostics)
-{
+bool point_network_check(const struct plan_point *point, struct diagnostics *diagnostics) {
     struct bench bench;
     return build(&bench, point, diagnostics); /* the process ends with it */
 }
 
-static void finish(struct bench *bench)
-{
+static void finish(struct bench *bench) {
     bench->phase = PHASE_OVER;
     ledger_record(bench->ledger, false);
     sim_stop();
 }
 
-static void begin_measuring(struct bench *bench)
-{
+static void begin_measuring(struct bench *bench) {
     bench->phase = PHASE_MEASURE;
     bench->completed = 0;
     machine_reset_stats(bench->machine);
@@ -184,16 +174,13 @@ static void begin_measuring(struct bench *bench)
     }
 }
 
-static void maybe_warm(struct bench *bench)
-{
-    if (bench->phase == PHASE_WARM_UP && bench->warm_by_time &&
-        bench->completed >= bench->point->run.warmup_requests) {
+static void maybe_warm(struct bench *bench) {
+    if (bench->phase == PHASE_WARM_UP && bench->warm_by_time && bench->completed >= bench->point->run.warmup_requests) {
         begin_measuring(bench);
     }
 }
 
-static void on_completed(void *context, uint64_t count)
-{
+static void on_completed(void *context, uint64_t count) {
     struct bench *bench = context;
     (void)count;
     bench->completed++;
@@ -205,41 +192,35 @@ static void on_completed(void *context, uint64_t count)
     }
 }
 
-static void on_warm(void *context)
-{
+static void on_warm(void *context) {
     struct bench *bench = context;
     bench->warm_by_time = true;
     maybe_warm(bench);
 }
 
-static void on_over(void *context)
-{
+static void on_over(void *context) {
     finish(context);
 }
 
-static void on_limit(void *context)
-{
+static void on_limit(void *context) {
     struct bench *bench = context;
     bench->limit_reached = true;
     sim_stop();
 }
 
-static void on_failure(void *context)
-{
+static void on_failure(void *context) {
     struct bench *bench = context;
     bench->failed = true;
     sim_stop();
 }
 
-static void on_ready(void *context)
-{
+static void on_ready(void *context) {
     struct bench *bench = context;
     client_start(bench->client, sim_now());
     sim_schedule(&bench->warm, bench->point->run.warmup);
 }
 
-static enum error_code simulate(struct bench *bench, struct error *error)
-{
+static enum error_code simulate(struct bench *bench, struct error *error) {
     sim_event_init(&bench->warm, SIM_PRIORITY_OBSERVER, on_warm, bench);
     sim_event_init(&bench->over, SIM_PRIORITY_OBSERVER, on_over, bench);
     sim_event_init(&bench->limit, SIM_PRIORITY_OBSERVER, on_limit, bench);
@@ -269,16 +250,14 @@ struct unused_visit {
     const struct plan_point *point;
 };
 
-static void visit_cost(void *context, const char *key, const struct cost *cost)
-{
+static void visit_cost(void *context, const char *key, const struct cost *cost) {
     const struct unused_visit *visit = context;
     if (cost->uses == 0) {
         results_write_unused(visit->out, visit->point, key);
     }
 }
 
-static void write_drops(FILE *out, const struct bench *bench)
-{
+static void write_drops(FILE *out, const struct bench *bench) {
     const struct ledger_drop *drops;
     const size_t count = ledger_drops(bench->ledger, &drops);
     for (size_t i = 0; i < count; i++) {
@@ -288,8 +267,7 @@ static void write_drops(FILE *out, const struct bench *bench)
     }
 }
 
-static void write_results(FILE *out, struct bench *bench)
-{
+static void write_results(FILE *out, struct bench *bench) {
     const struct plan_point *point = bench->point;
     const struct client_stats stats = client_stats(bench->client);
     const double seconds = (double)stats.elapsed / 1e15;
@@ -312,8 +290,7 @@ static void write_results(FILE *out, struct bench *bench)
     bench->system->ops->visit_costs(bench->system, visit_cost, &visit);
 }
 
-enum error_code point_network_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error)
-{
+enum error_code point_network_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error) {
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     struct bench bench;

@@ -14,8 +14,7 @@ struct pool {
     size_t next, ended, failed, running;
 };
 
-static void show_progress(const struct pool *pool)
-{
+static void show_progress(const struct pool *pool) {
     enum { WIDTH = 40 };
     const struct pool_job *job = pool->job;
     if (!job->progress || job->count == 0 || isatty(STDERR_FILENO) == 0) {
@@ -34,16 +33,14 @@ static void show_progress(const struct pool *pool)
     (void)fflush(stderr);
 }
 
-static void count_end(struct pool *pool, size_t index, bool good)
-{
+static void count_end(struct pool *pool, size_t index, bool good) {
     pool->ended++;
     pool->failed += good ? 0 : 1;
     pool->job->ended(pool->job->context, index, good);
     show_progress(pool);
 }
 
-static void start(struct pool *pool, size_t index)
-{
+static void start(struct pool *pool, size_t index) {
     (void)fflush(NULL);
     const pid_t parent = getpid();
     const pid_t child = fork();
@@ -66,8 +63,7 @@ static void start(struct pool *pool, size_t index)
     pool->running++;
 }
 
-static void reap(struct pool *pool)
-{
+static void reap(struct pool *pool) {
     int status = 0;
     const pid_t child = wait(&status);
     if (child < 0) {
@@ -82,8 +78,7 @@ static void reap(struct pool *pool)
     }
 }
 
-size_t pool_run(const struct pool_job *job)
-{
+size_t pool_run(const struct pool_job *job) {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const size_t jobs = job->jobs > 0 ? job->jobs : cores > 0 ? (size_t)cores : 1;
     struct pool pool = {.job = job, .children = calloc(job->count + 1, sizeof(pid_t))};

@@ -8,8 +8,7 @@ const char *const result_file_names[RESULT_FILES] = {"breakdown.csv", "latency.c
                                                      "utilization.csv", "counters.csv"};
 
 /* "<file>\t<point>,<system>,<matrix>," */
-static void begin_row(FILE *out, const struct plan_point *point, enum result_file file)
-{
+static void begin_row(FILE *out, const struct plan_point *point, enum result_file file) {
     (void)fprintf(out, "%d\t%zu,", (int)file, point->index);
     csv_write_field(point->experiment->systems[point->system].name, out);
     for (size_t i = 0; i < point->experiment->matrix.count; i++) {
@@ -20,8 +19,7 @@ static void begin_row(FILE *out, const struct plan_point *point, enum result_fil
 }
 
 static void write_distribution(FILE *out, const struct plan_point *point, const char *component, const char *kind,
-                               const struct histogram *spent, double whole_ns)
-{
+                               const struct histogram *spent, double whole_ns) {
     const double mean_ns = histogram_mean(spent) / 1e6;
     begin_row(out, point, RESULT_BREAKDOWN);
     (void)fprintf(out, "%s,%s,%.3f,%.3f,%.3f,%.3f,%.4f\n", component, kind, mean_ns, histogram_stddev(spent) / 1e6,
@@ -29,8 +27,7 @@ static void write_distribution(FILE *out, const struct plan_point *point, const 
                   whole_ns > 0 ? 100 * mean_ns / whole_ns : 0);
 }
 
-static bool is_reported_row(const struct plan_point *point, const char *component)
-{
+static bool is_reported_row(const struct plan_point *point, const char *component) {
     for (size_t i = 0; i < point->experiment->row_count; i++) {
         if (strcmp(point->experiment->rows[i], component) == 0) {
             return true;
@@ -40,8 +37,7 @@ static bool is_reported_row(const struct plan_point *point, const char *componen
 }
 
 void results_write_breakdown(FILE *out, const struct plan_point *point, struct ledger *ledger, size_t rows_group,
-                             bool has_rows)
-{
+                             bool has_rows) {
     static const char *const kinds[] = {"waiting", "service", "total"};
     const double whole_ns = histogram_mean(ledger_latency(ledger)) / 1e6;
     for (ledger_component component = 1; component <= ledger_component_count(); component++) {
@@ -61,8 +57,7 @@ void results_write_breakdown(FILE *out, const struct plan_point *point, struct l
     write_distribution(out, point, "end_to_end", "total", ledger_latency(ledger), whole_ns);
 }
 
-void results_write_latency(FILE *out, const struct plan_point *point, const struct histogram *latency)
-{
+void results_write_latency(FILE *out, const struct plan_point *point, const struct histogram *latency) {
     static const double quantiles[] = {0.5, 0.9, 0.99, 0.999, 0.9999};
     begin_row(out, point, RESULT_LATENCY);
     (void)fprintf(out, "%llu,%.3f,%.3f,%.3f", (unsigned long long)latency->count, histogram_mean(latency) / 1e6,
@@ -74,15 +69,13 @@ void results_write_latency(FILE *out, const struct plan_point *point, const stru
 }
 
 void results_write_throughput(FILE *out, const struct plan_point *point, double offered_per_s, double completed_per_s,
-                              double dropped_per_s, double bytes_per_s)
-{
+                              double dropped_per_s, double bytes_per_s) {
     begin_row(out, point, RESULT_THROUGHPUT);
     (void)fprintf(out, "%.3f,%.3f,%.3f,%.3f\n", offered_per_s, completed_per_s, dropped_per_s, bytes_per_s);
 }
 
 void results_write_counter(FILE *out, const struct plan_point *point, const char *instance, const char *counter,
-                           uint64_t value)
-{
+                           uint64_t value) {
     begin_row(out, point, RESULT_COUNTERS);
     csv_write_field(instance, out);
     (void)fputc(',', out);
@@ -90,22 +83,19 @@ void results_write_counter(FILE *out, const struct plan_point *point, const char
     (void)fprintf(out, ",%llu\n", (unsigned long long)value);
 }
 
-static void sink_counter(void *context, const char *instance, const char *counter, uint64_t value)
-{
+static void sink_counter(void *context, const char *instance, const char *counter, uint64_t value) {
     const struct results_sink *sink = context;
     results_write_counter(sink->out, sink->point, instance, counter, value);
 }
 
-static void write_share(const struct results_sink *sink, const char *resource, double percent, const char *component)
-{
+static void write_share(const struct results_sink *sink, const char *resource, double percent, const char *component) {
     begin_row(sink->out, sink->point, RESULT_UTILIZATION);
     csv_write_field(resource, sink->out);
     (void)fprintf(sink->out, ",%.4f,%s\n", percent, component);
 }
 
 /* One row a component that the resource worked for, then idle: 100 % in sum. */
-static void sink_usage(void *context, const char *resource, const struct usage *usage)
-{
+static void sink_usage(void *context, const char *resource, const struct usage *usage) {
     const struct results_sink *sink = context;
     struct usage closed = *usage;
     usage_close(&closed, sink->end);
@@ -122,24 +112,21 @@ static void sink_usage(void *context, const char *resource, const struct usage *
     write_share(sink, resource, 100 * (double)closed.spent[0] / elapsed, "idle");
 }
 
-struct stats_sink results_stats_sink(struct results_sink *sink)
-{
+struct stats_sink results_stats_sink(struct results_sink *sink) {
     return (struct stats_sink){sink, sink_counter, sink_usage};
 }
 
-void results_write_unused(FILE *out, const struct plan_point *point, const char *key)
-{
+void results_write_unused(FILE *out, const struct plan_point *point, const char *key) {
     (void)fprintf(out, "unused\t%s\t%s\n", point->experiment->systems[point->system].name, key);
 }
 
-void results_write_warning(FILE *out, const struct plan_point *point, const char *text)
-{
-    (void)fprintf(out, "warning\tpoint %zu (%s): %s\n", point->index,
-                  point->experiment->systems[point->system].name, text);
+void results_write_warning(FILE *out, const struct plan_point *point, const char *text) {
+    (void)fprintf(out, "warning\tpoint %zu (%s): %s\n", point->index, point->experiment->systems[point->system].name,
+                  text);
 }
 
-void results_write_done(FILE *out, uint64_t events, uint64_t requests, double wall_seconds, uint64_t peak_memory_bytes)
-{
+void results_write_done(FILE *out, uint64_t events, uint64_t requests, double wall_seconds,
+                        uint64_t peak_memory_bytes) {
     (void)fprintf(out, "done\t%llu %llu %.6f %llu\n", (unsigned long long)events, (unsigned long long)requests,
                   wall_seconds, (unsigned long long)peak_memory_bytes);
 }

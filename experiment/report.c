@@ -12,8 +12,7 @@ enum { FIGURES_MAX = 512, NAME_WIDTH = 20, COLUMN_WIDTH = 30 };
 
 static const char *const bold_on = "", *const bold_off = "";
 
-static void rule(FILE *out, size_t columns)
-{
+static void rule(FILE *out, size_t columns) {
     for (size_t i = 0; i < NAME_WIDTH + columns * COLUMN_WIDTH; i++) {
         (void)fputc('-', out);
     }
@@ -21,8 +20,7 @@ static void rule(FILE *out, size_t columns)
 }
 
 static const struct paper_figure *figure_at(const struct paper_figure *figures, size_t count, const char *column,
-                                            const char *row)
-{
+                                            const char *row) {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(figures[i].column, column) == 0 && strcmp(figures[i].row, row) == 0) {
             return &figures[i];
@@ -31,8 +29,7 @@ static const struct paper_figure *figure_at(const struct paper_figure *figures, 
     return NULL;
 }
 
-static void print_cell(FILE *out, const struct paper_figure *figure)
-{
+static void print_cell(FILE *out, const struct paper_figure *figure) {
     char cell[64] = "-";
     if (figure != NULL && isnan(figure->simulated)) {
         (void)snprintf(cell, sizeof cell, "%8s  %8.4g  %7s", "none", figure->published, "");
@@ -42,15 +39,15 @@ static void print_cell(FILE *out, const struct paper_figure *figure)
             (void)snprintf(difference, sizeof difference, "%+.1f %%", figure->error_percent);
         }
         const int decimals = fabs(figure->published) >= 1000 ? 0 : fabs(figure->published) >= 100 ? 1 : 2;
-        (void)snprintf(cell, sizeof cell, "%8.*f %8.*f %9s", decimals, figure->simulated, decimals,
-                       figure->published, difference);
+        (void)snprintf(cell, sizeof cell, "%8.*f %8.*f %9s", decimals, figure->simulated, decimals, figure->published,
+                       difference);
     }
     (void)fprintf(out, "%*s", COLUMN_WIDTH, cell);
 }
 
 /* The distinct rows or columns, in order of appearance. */
-static size_t distinct(const struct paper_figure *figures, size_t count, bool columns, const char *out[], size_t capacity)
-{
+static size_t distinct(const struct paper_figure *figures, size_t count, bool columns, const char *out[],
+                       size_t capacity) {
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         const char *text = columns ? figures[i].column : figures[i].row;
@@ -66,8 +63,7 @@ static size_t distinct(const struct paper_figure *figures, size_t count, bool co
 }
 
 static void print_table(FILE *out, const struct paper *paper, size_t table, const struct paper_figure *figures,
-                        size_t count)
-{
+                        size_t count) {
     const char *columns[32], *rows[64];
     const size_t column_count = distinct(figures, count, true, columns, 32);
     const size_t row_count = distinct(figures, count, false, rows, 64);
@@ -98,8 +94,8 @@ static void print_table(FILE *out, const struct paper *paper, size_t table, cons
     }
 }
 
-static enum error_code print_published(const struct config *config, const char *folder, FILE *out, struct error *error)
-{
+static enum error_code print_published(const struct config *config, const char *folder, FILE *out,
+                                       struct error *error) {
     const struct config_node *report = config_get(config_root((struct config *)(uintptr_t)config), "report");
     const struct config_node *path_node = config_get(report, "paper");
     const char *table_name = config_text(config_get(report, "table"), NULL);
@@ -141,8 +137,7 @@ static enum error_code print_published(const struct config *config, const char *
 }
 
 static void print_csv_summary(FILE *out, const char *folder, const char *name, const char *title,
-                              const char *const *columns, const double *scales, const char *const *heads)
-{
+                              const char *const *columns, const double *scales, const char *const *heads) {
     char path[1200];
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     struct csv_table csv;
@@ -173,7 +168,8 @@ static void print_csv_summary(FILE *out, const char *folder, const char *name, c
                 }
             }
             for (size_t i = 0; columns[i] != NULL; i++) {
-                (void)fprintf(out, "%12.3f", csv_table_number(&csv, row, csv_table_column(&csv, columns[i])) * scales[i]);
+                (void)fprintf(out, "%12.3f",
+                              csv_table_number(&csv, row, csv_table_column(&csv, columns[i])) * scales[i]);
             }
             (void)fputc('\n', out);
         }
@@ -181,8 +177,7 @@ static void print_csv_summary(FILE *out, const char *folder, const char *name, c
     csv_table_free(&csv);
 }
 
-enum error_code report_print(const char *folder, FILE *out, struct error *error)
-{
+enum error_code report_print(const char *folder, FILE *out, struct error *error) {
     char path[1200];
     (void)snprintf(path, sizeof path, "%s/config.yaml", folder);
     struct diagnostics diagnostics;
@@ -208,8 +203,7 @@ enum error_code report_print(const char *folder, FILE *out, struct error *error)
 }
 
 /* A component's depth cannot be seen in a CSV; the order and the names can. */
-enum error_code report_print_detail(const char *folder, const char *system, FILE *out, struct error *error)
-{
+enum error_code report_print_detail(const char *folder, const char *system, FILE *out, struct error *error) {
     char path[1200];
     (void)snprintf(path, sizeof path, "%s/breakdown.csv", folder);
     struct csv_table csv;

@@ -14,16 +14,13 @@ static const char *const columns[RESULT_FILES] = {
     "instance,counter,value",
 };
 
-static void digest_add(uint64_t *digest, const char *text)
-{
+static void digest_add(uint64_t *digest, const char *text) {
     for (; *text != '\0'; text++) {
         *digest = (*digest ^ (uint8_t)*text) * UINT64_C(0x100000001b3); /* FNV-1a */
     }
 }
 
-/* Each folder of the path that does not exist yet. */
-static bool make_folders(const char *path)
-{
+bool results_make_folders(const char *path) {
     char part[1024];
     (void)snprintf(part, sizeof part, "%s", path);
     for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -36,8 +33,7 @@ static bool make_folders(const char *path)
     return mkdir(part, 0777) == 0 || errno == EEXIST;
 }
 
-static FILE *open_in(const struct results_folder *folder, const char *name, struct error *error)
-{
+static FILE *open_in(const struct results_folder *folder, const char *name, struct error *error) {
     char path[1100];
     (void)snprintf(path, sizeof path, "%s/%s", folder->path, name);
     FILE *file = fopen(path, "we");
@@ -48,12 +44,11 @@ static FILE *open_in(const struct results_folder *folder, const char *name, stru
 }
 
 enum error_code results_open(struct results_folder *folder, const struct experiment *experiment, const char *path,
-                             struct error *error)
-{
+                             struct error *error) {
     memset(folder, 0, sizeof *folder);
     folder->digest = UINT64_C(0xcbf29ce484222325);
     (void)snprintf(folder->path, sizeof folder->path, "%s", path);
-    if (!make_folders(path)) {
+    if (!results_make_folders(path)) {
         return error_set(error, ERR_IO, "cannot make the folder %s: %s", path, strerror(errno));
     }
     FILE *config = open_in(folder, "config.yaml", error);
@@ -78,8 +73,7 @@ enum error_code results_open(struct results_folder *folder, const struct experim
     return OK;
 }
 
-static void take_done(const char *text, struct run_summary *summary)
-{
+static void take_done(const char *text, struct run_summary *summary) {
     unsigned long long events = 0, requests = 0, memory = 0;
     double wall = 0;
     if (sscanf(text, "%llu %llu %lf %llu", &events, &requests, &wall, &memory) == 4) {
@@ -91,8 +85,7 @@ static void take_done(const char *text, struct run_summary *summary)
 }
 
 enum error_code results_append(struct results_folder *folder, const char *records_path, struct run_summary *summary,
-                               FILE *unused, struct error *error)
-{
+                               FILE *unused, struct error *error) {
     FILE *records = fopen(records_path, "re");
     if (records == NULL) {
         return error_set(error, ERR_IO, "cannot read %s: %s", records_path, strerror(errno));
@@ -131,8 +124,7 @@ enum error_code results_append(struct results_folder *folder, const char *record
     return OK;
 }
 
-void results_close(struct results_folder *folder)
-{
+void results_close(struct results_folder *folder) {
     for (size_t i = 0; i < RESULT_FILES; i++) {
         if (folder->files[i] != NULL) {
             (void)fclose(folder->files[i]);
@@ -141,8 +133,7 @@ void results_close(struct results_folder *folder)
     }
 }
 
-static void json_text(FILE *out, const char *text)
-{
+static void json_text(FILE *out, const char *text) {
     (void)fputc('"', out);
     for (; *text != '\0'; text++) {
         const unsigned char c = (unsigned char)*text;
@@ -159,8 +150,7 @@ static void json_text(FILE *out, const char *text)
 
 enum error_code results_write_manifest(const struct results_folder *folder, const struct experiment *experiment,
                                        const struct run_options *options, const struct run_summary *summary,
-                                       uint64_t seed, struct error *error)
-{
+                                       uint64_t seed, struct error *error) {
     FILE *out = open_in(folder, "manifest.json", error);
     if (out == NULL) {
         return ERR_IO;

@@ -48,6 +48,9 @@ void results_write_done(FILE *out, uint64_t events, uint64_t requests, double wa
 
 /* ---- In the parent ---- */
 
+/* Makes each folder of the path that does not exist yet; false, with errno, if it cannot. */
+bool results_make_folders(const char *path);
+
 struct results_folder {
     char path[1024];
     FILE *files[RESULT_FILES];

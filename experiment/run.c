@@ -17,11 +17,11 @@ struct run {
     const struct run_options *options;
     struct run_summary *summary;
     struct results_folder folder;
-    char records[1100];   /* folder of the points' records */
-    uint64_t program;     /* digest of the simulator itself */
-    uint64_t *digests;    /* of each point's resolved configuration */
+    char records[1100]; /* folder of the points' records */
+    uint64_t program;   /* digest of the simulator itself */
+    uint64_t *digests;  /* of each point's resolved configuration */
     bool *finished;
-    size_t appended;      /* points whose rows stand in the CSVs */
+    size_t appended; /* points whose rows stand in the CSVs */
     FILE *unused;
     char *unused_text;
     size_t unused_bytes;
@@ -29,15 +29,13 @@ struct run {
     enum error_code code;
 };
 
-static double wall_now(void)
-{
+static double wall_now(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void records_path(const struct run *run, size_t index, const char *suffix, char out[1200])
-{
+static void records_path(const struct run *run, size_t index, const char *suffix, char out[1200]) {
     (void)snprintf(out, 1200, "%s/%zu-%016llx%s", run->records, index, (unsigned long long)run->digests[index], suffix);
 }
 
@@ -60,8 +58,7 @@ static uint64_t program_digest(void) {
 
 /* Names a point by all that its result depends on, so that a resumed run takes only
  * what the same program would write again. */
-static bool digest_point(const struct run *run, size_t index, uint64_t *digest)
-{
+static bool digest_point(const struct run *run, size_t index, uint64_t *digest) {
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     struct plan_point point;
@@ -87,8 +84,7 @@ static bool digest_point(const struct run *run, size_t index, uint64_t *digest)
     return true;
 }
 
-static int work(void *context, size_t index)
-{
+static int work(void *context, size_t index) {
     const struct run *run = context;
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
@@ -122,8 +118,7 @@ static int work(void *context, size_t index)
     return 0;
 }
 
-static bool skip(void *context, size_t index)
-{
+static bool skip(void *context, size_t index) {
     struct run *run = context;
     char path[1200];
     records_path(run, index, ".records", path);
@@ -135,8 +130,7 @@ static bool skip(void *context, size_t index)
 }
 
 /* Rows go out in the order of the points, as soon as that allows. */
-static void ended(void *context, size_t index, bool good)
-{
+static void ended(void *context, size_t index, bool good) {
     struct run *run = context;
     run->finished[index] = good;
     run->summary->failed += good ? 0 : 1;
@@ -149,8 +143,7 @@ static void ended(void *context, size_t index, bool good)
 }
 
 /* How often a line stands in the text from `text` on, and whether `line` is the first. */
-static size_t count_lines(const char *text, const char *line, size_t length, bool *first)
-{
+static size_t count_lines(const char *text, const char *line, size_t length, bool *first) {
     size_t times = 0;
     *first = true;
     for (const char *other = text; *other != '\0'; other += strcspn(other, "\n") + 1) {
@@ -163,8 +156,7 @@ static size_t count_lines(const char *text, const char *line, size_t length, boo
 }
 
 /* A cost that no point of its system charged is a knob without effect. */
-static void warn_unused_of(const char *text, const char *system, size_t places)
-{
+static void warn_unused_of(const char *text, const char *system, size_t places) {
     const size_t name_length = strlen(system);
     bool said = false;
     for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1) {
@@ -185,8 +177,7 @@ static void warn_unused_of(const char *text, const char *system, size_t places)
     }
 }
 
-static void warn_unused(struct run *run)
-{
+static void warn_unused(struct run *run) {
     (void)fclose(run->unused);
     const size_t places = run->summary->points / run->experiment->system_count;
     for (size_t i = 0; i < run->experiment->system_count && !run->options->quiet; i++) {
@@ -195,8 +186,7 @@ static void warn_unused(struct run *run)
     free(run->unused_text);
 }
 
-static void remove_records(const struct run *run)
-{
+static void remove_records(const struct run *run) {
     for (size_t index = 0; index < run->summary->points; index++) {
         char path[1200];
         records_path(run, index, ".records", path);
@@ -205,8 +195,7 @@ static void remove_records(const struct run *run)
     (void)rmdir(run->records);
 }
 
-static enum error_code prepare(struct run *run)
-{
+static enum error_code prepare(struct run *run) {
     const struct run_options *options = run->options;
     char path[1024];
     if (options->out != NULL) {
@@ -232,8 +221,7 @@ static enum error_code prepare(struct run *run)
 }
 
 enum error_code experiment_run(const struct experiment *experiment, const struct run_options *options,
-                               struct run_summary *summary, struct error *error)
-{
+                               struct run_summary *summary, struct error *error) {
     memset(summary, 0, sizeof *summary);
     summary->points = experiment_points(experiment);
     struct run run = {.experiment = experiment, .options = options, .summary = summary, .error = error};

@@ -15,13 +15,11 @@ static const struct system_ops *const types[] = {
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 
-const struct system_ops *system_type_at(size_t index)
-{
+const struct system_ops *system_type_at(size_t index) {
     return index < TYPES ? types[index] : NULL;
 }
 
-const struct system_ops *system_type_find(const char *type_name)
-{
+const struct system_ops *system_type_find(const char *type_name) {
     for (size_t i = 0; i < TYPES; i++) {
         if (strcmp(types[i]->type_name, type_name) == 0) {
             return types[i];
@@ -30,8 +28,7 @@ const struct system_ops *system_type_find(const char *type_name)
     return NULL;
 }
 
-const char *system_type_nearest(const char *type_name)
-{
+const char *system_type_nearest(const char *type_name) {
     const char *names[TYPES + 1];
     for (size_t i = 0; i < TYPES; i++) {
         names[i] = types[i]->type_name;
@@ -40,8 +37,7 @@ const char *system_type_nearest(const char *type_name)
     return config_nearest(type_name, names);
 }
 
-void system_types_declare_components(void)
-{
+void system_types_declare_components(void) {
     machine_declare_components();
     client_declare_components();
     for (size_t i = 0; i < TYPES; i++) {

@@ -4,10 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "experiment/experiment.h"
 #include "experiment/papers.h"
+#include "experiment/results.h"
 
 enum { PAPERS_MAX = 64, FIGURES_MAX = 512, RUNS_MAX = 64 };
 
@@ -22,8 +22,7 @@ struct validation {
 };
 
 /* Several tables may share an experiment; it runs once. */
-static enum error_code run_experiment(struct validation *validation, const char *path, char folder[1100])
-{
+static enum error_code run_experiment(struct validation *validation, const char *path, char folder[1100]) {
     const char *base = strrchr(path, '/');
     base = base != NULL ? base + 1 : path;
     (void)snprintf(folder, 1100, "%s/%.*s", validation->options->out, (int)strcspn(base, "."), base);
@@ -41,10 +40,8 @@ static enum error_code run_experiment(struct validation *validation, const char 
         return error_set(validation->error, ERR_CONFIG, "%s is not valid", path);
     }
     diagnostics_free(&diagnostics);
-    const struct run_options options = {.jobs = validation->options->jobs,
-                                        .out = folder,
-                                        .progress = validation->options->progress,
-                                        .quiet = true};
+    const struct run_options options = {
+        .jobs = validation->options->jobs, .out = folder, .progress = validation->options->progress, .quiet = true};
     struct run_summary summary;
     const enum error_code code = experiment_run(experiment, &options, &summary, validation->error);
     experiment_free(experiment);
@@ -54,8 +51,7 @@ static enum error_code run_experiment(struct validation *validation, const char 
     return code;
 }
 
-static void count(struct validation *validation, const struct paper_figure *figure)
-{
+static void count(struct validation *validation, const struct paper_figure *figure) {
     if (isnan(figure->simulated)) {
         validation->missing++;
     } else if (figure->calibration) {
@@ -67,8 +63,7 @@ static void count(struct validation *validation, const struct paper_figure *figu
 }
 
 static void print_figure(struct validation *validation, const char *paper, const char *table,
-                         const struct paper_figure *figure)
-{
+                         const struct paper_figure *figure) {
     const char *use = figure->calibration ? "calibrated" : "predicted";
     (void)fprintf(validation->out, "%-24s %-24s %-20s %-5s %10.4g ", table, figure->column, figure->row, figure->unit,
                   figure->published);
@@ -92,8 +87,7 @@ static void print_figure(struct validation *validation, const char *paper, const
     (void)fputc('\n', validation->csv);
 }
 
-static enum error_code validate_paper(struct validation *validation, const char *path)
-{
+static enum error_code validate_paper(struct validation *validation, const char *path) {
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     struct paper *paper = paper_load(path, &diagnostics);
@@ -124,13 +118,11 @@ static enum error_code validate_paper(struct validation *validation, const char 
     return code;
 }
 
-static int by_name(const void *a, const void *b)
-{
+static int by_name(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static size_t list_papers(const char *folder, char *names[], struct error *error)
-{
+static size_t list_papers(const char *folder, char *names[], struct error *error) {
     DIR *directory = opendir(folder);
     if (directory == NULL) {
         (void)error_set(error, ERR_NOT_FOUND, "cannot read the folder %s: %s", folder, strerror(errno));
@@ -148,20 +140,18 @@ static size_t list_papers(const char *folder, char *names[], struct error *error
     return count_found;
 }
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static void print_sum(struct validation *validation)
-{
+static void print_sum(struct validation *validation) {
     (void)fprintf(validation->out, "\n%zu figures predicted", validation->predictions);
     if (validation->predictions > 0) {
         qsort(validation->errors, validation->predictions, sizeof(double), by_value);
         const size_t n = validation->predictions;
-        const double median = n % 2 != 0 ? validation->errors[n / 2]
-                                         : (validation->errors[n / 2 - 1] + validation->errors[n / 2]) / 2;
+        const double median =
+            n % 2 != 0 ? validation->errors[n / 2] : (validation->errors[n / 2 - 1] + validation->errors[n / 2]) / 2;
         (void)fprintf(validation->out, ": %zu within 10 %%, median error %.1f %%, largest %.1f %%",
                       validation->within_ten, median, validation->errors[n - 1]);
     }
@@ -172,8 +162,7 @@ static void print_sum(struct validation *validation)
     (void)fputc('\n', validation->out);
 }
 
-static enum error_code validate_all(struct validation *validation, char *names[], size_t name_count)
-{
+static enum error_code validate_all(struct validation *validation, char *names[], size_t name_count) {
     bool found = false;
     enum error_code code = OK;
     for (size_t i = 0; i < name_count && code == OK; i++) {
@@ -196,16 +185,14 @@ static enum error_code validate_all(struct validation *validation, char *names[]
     return code;
 }
 
-enum error_code validate_run(const struct validate_options *options, FILE *out, struct error *error)
-{
+enum error_code validate_run(const struct validate_options *options, FILE *out, struct error *error) {
     struct validation *validation = calloc(1, sizeof *validation);
     SIM_ASSERT(validation != NULL);
     *validation = (struct validation){.options = options, .out = out, .error = error};
     char *names[PAPERS_MAX];
     const size_t name_count = list_papers(options->papers_folder, names, error);
     char path[1200];
-    (void)mkdir("results", 0777);
-    (void)mkdir(options->out, 0777);
+    (void)results_make_folders(options->out); /* if it cannot, opening the file below says why */
     (void)snprintf(path, sizeof path, "%s/validation.csv", options->out);
     validation->csv = fopen(path, "we");
     enum error_code code = name_count > 0 ? OK : ERR_NOT_FOUND;

@@ -16,8 +16,9 @@ static inline uint32_t *private_set(const struct cache_private *level, uint32_t 
 
 /* The usual number of ways gets code of its own, without loops. */
 static inline uint32_t find_entry(const uint32_t *entries, uint32_t ways, uint32_t tag) {
-    return ways == CACHE_PRIVATE_WAYS_USUAL ? cache_search(entries, CACHE_PRIVATE_WAYS_USUAL, tag, 1)
-                                            : cache_search(entries, ways, tag, 1);
+    const uint32_t wanted = tag << 1 | 1; /* owned or not */
+    return ways == CACHE_PRIVATE_WAYS_USUAL ? cache_search(entries, CACHE_PRIVATE_WAYS_USUAL, wanted, 1)
+                                            : cache_search(entries, ways, wanted, 1);
 }
 
 /* Fills `entry` into a set that does not have it; returns the one that gives way, 0
@@ -222,15 +223,15 @@ static uint64_t fill_l1(struct cache *cache, unsigned core, uint32_t *l1_entries
     return stall;
 }
 
-/* Whatever is not a hit of the L1 that tells nobody; `way` is where the line's set
- * has it. */
-static __attribute__((noinline)) void touch_line(struct cache *cache, unsigned core, uint32_t *entries, uint32_t way,
-                                                 uint32_t tag, bool write, struct touch *touch) {
+/* Whatever is not a hit of the L1 that tells nobody. */
+static __attribute__((noinline)) void touch_line(struct cache *cache, unsigned core, uint32_t *entries, uint32_t tag,
+                                                 bool write, struct touch *touch) {
     struct cache_private *l1 = &cache->cores[core].l1;
+    const uint32_t way = find_entry(entries, l1->ways, tag);
     uint64_t stall = 0;
     if (way == l1->ways) {
         stall = fill_l1(cache, core, entries, tag, write, touch);
-    } else {
+    } else { /* written, and not owned */
         stall = own(cache, core, tag);
         entries[way] |= 1;
         entries[l1->ways + way] = ++l1->tick;
@@ -247,14 +248,14 @@ static inline __attribute__((always_inline)) void touch_lines(struct cache *cach
     struct cache_private *l1 = &cache->cores[core].l1;
     unsigned char *sets = l1->sets; /* in registers: stores to a set might change *l1 for all the compiler knows */
     const uint32_t set_mask = l1->set_mask;
+    const uint32_t ignored = write ? 0 : 1; /* a read does not mind who owns the line */
     for (; tag <= last; ++tag) {
         uint32_t *entries = (uint32_t *)(void *)(sets + (uint64_t)((tag - 1) & set_mask) * set_bytes);
-        const uint64_t found = cache_matches(entries, ways, tag, 1);
-        const uint32_t way = (uint32_t)__builtin_ctzll(found | UINT64_C(1) << 63);
-        if (found != 0 && (entries[way] & 1) >= (uint32_t)write) {
-            entries[ways + way] = ++l1->tick;
+        const uint64_t found = cache_matches(entries, ways, tag << 1 | 1, ignored);
+        if (found != 0) {
+            entries[ways + (uint32_t)__builtin_ctzll(found)] = ++l1->tick;
         } else {
-            touch_line(cache, core, entries, found != 0 ? way : ways, tag, write, touch);
+            touch_line(cache, core, entries, tag, write, touch);
         }
     }
 }

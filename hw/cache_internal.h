@@ -22,6 +22,7 @@ struct cache_private {
     uint32_t ways, set_mask, set_bytes;
     uint32_t tick; /* the stamp given last */
 };
+_Static_assert(2 * CACHE_PRIVATE_WAYS_USUAL * sizeof(uint32_t) == CACHE_HOST_LINE_BYTES, "a usual set is one line");
 
 struct cache_core {
     struct cache_private l1, l2;

@@ -27,18 +27,18 @@ enum { CORE_IDLE_STATES = 4 };
 
 /* An idle state: its name and what leaving it costs. */
 struct core_idle_state {
-    const char *name;         /* "C1" */
+    const char *name; /* "C1" */
     sim_time exit_latency;
-    sim_time target_residency;/* worth entering for at least this long */
-    bool flushes_caches;      /* L1 and L2 are written back on entry */
+    sim_time target_residency; /* worth entering for at least this long */
+    bool flushes_caches;       /* L1 and L2 are written back on entry */
 };
 
 struct core_config {
     uint64_t count;
     uint64_t clock_hz;
-    uint64_t interrupt_cycles;        /* entry and return of an interrupt, hardware and stub */
-    sim_time inter_processor_latency; /* an IPI, sender to receiver's pin */
-    uint64_t copy_bytes_per_cycle;    /* of a copy that hits L1 */
+    uint64_t interrupt_cycles;                     /* entry and return of an interrupt, hardware and stub */
+    sim_time inter_processor_latency;              /* an IPI, sender to receiver's pin */
+    uint64_t copy_bytes_per_cycle;                 /* of a copy that hits L1 */
     struct core_idle_state idle[CORE_IDLE_STATES]; /* shallow to deep; name NULL ends */
 };
 extern const struct param core_params[]; /* idle states are a list, read by core_config_bind */
@@ -135,8 +135,8 @@ bool cpu_is_spinning(const struct context *context);
  * fault, counted on the context, with no effect. The write is posted: cpu_run
  * happens first, since the outside sees it. `request` rides along, owned by
  * `owner`. */
-bool cpu_mmio_write(struct context *context, uint64_t address, uint32_t size_bytes, uint64_t value, struct request *request,
-                    ledger_component owner);
+bool cpu_mmio_write(struct context *context, uint64_t address, uint32_t size_bytes, uint64_t value,
+                    struct request *request, ledger_component owner);
 bool cpu_mmio_read(struct context *context, uint64_t address, uint32_t size_bytes, uint64_t *value);
 uint64_t context_page_faults(const struct context *context);
 

@@ -33,7 +33,7 @@ struct device_ops {
     /* `request`, owned by "doorbell", rides on a write that rings for it; NULL otherwise. */
     void (*mmio_write)(struct device *device, struct pcie_function *function, unsigned bar, uint64_t offset,
                        uint32_t size_bytes, uint64_t value, struct request *request);
-    struct port *(*network_port)(struct device *device, unsigned index); /* NULL: none */
+    struct port *(*network_port)(struct device *device, unsigned index);             /* NULL: none */
     void (*visit_stats)(const struct device *device, const struct stats_sink *sink); /* may be NULL */
     void (*reset_stats)(struct device *device); /* end of the warm-up; may be NULL */
     void (*fini)(struct device *device);        /* may be NULL */

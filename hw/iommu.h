@@ -33,7 +33,8 @@ extern const struct param iommu_params[];
 
 struct iommu;
 
-struct iommu *iommu_create(const struct iommu_config *config, struct memory *memory, struct cache *cache, struct error *error);
+struct iommu *iommu_create(const struct iommu_config *config, struct memory *memory, struct cache *cache,
+                           struct error *error);
 void iommu_free(struct iommu *iommu);
 enum iommu_mode iommu_mode(const struct iommu *iommu);
 const struct iommu_config *iommu_configuration(const struct iommu *iommu);
@@ -52,7 +53,8 @@ enum error_code iommu_attach(struct iommu *iommu, uint16_t requester_id, struct 
 enum { IOMMU_READ = 1, IOMMU_WRITE = 2 };
 /* Maps whole frames, iova -> physical, with rights of IOMMU_READ | IOMMU_WRITE.
  * ERR_EXISTS if one is mapped already, ERR_EXHAUSTED if no frame is to be had. */
-enum error_code iommu_map(struct iommu_domain *domain, uint64_t iova, uint64_t physical, uint64_t length_bytes, unsigned rights);
+enum error_code iommu_map(struct iommu_domain *domain, uint64_t iova, uint64_t physical, uint64_t length_bytes,
+                          unsigned rights);
 /* Unmaps whole frames and queues their invalidation; the binding is gone when this
  * returns. Returns the processor's cycles for it. */
 uint64_t iommu_unmap(struct iommu_domain *domain, uint64_t iova, uint64_t length_bytes);
@@ -74,7 +76,8 @@ struct iommu_result {
 };
 /* Translates an address within one frame, at `when`. A refusal is recorded and
  * counted. Calls come in order of `when`. */
-struct iommu_result iommu_translate(struct iommu *iommu, uint16_t requester_id, uint64_t iova, bool write, sim_time when);
+struct iommu_result iommu_translate(struct iommu *iommu, uint16_t requester_id, uint64_t iova, bool write,
+                                    sim_time when);
 /* What the tables in memory say now, without time, caches, counters or a fault: for
  * who keeps passengers (memory_board) of buffers that a device knows by their I/O
  * virtual address. False: not reachable. */

@@ -50,7 +50,7 @@ struct iommu {
     /* Made with the first domain, from its allocator: */
     uint64_t root_table, queue, queue_status;
     uint32_t queue_head, queue_tail, queue_serial;
-    uint64_t bindings_epoch; /* invalidations ever: what was translated before the last may have changed */
+    uint64_t bindings_epoch;       /* invalidations ever: what was translated before the last may have changed */
     struct iommu_domain **domains; /* by identifier, from 1 */
     uint32_t domain_count, domain_capacity;
     struct iommu_tlb iotlb;

@@ -60,8 +60,8 @@ struct memory_watch {
     struct memory_watch *next;
     bool armed;
 };
-void memory_watch_set(struct memory *memory, struct memory_watch *watch, uint64_t address, void (*written)(void *context),
-                      void *context);
+void memory_watch_set(struct memory *memory, struct memory_watch *watch, uint64_t address,
+                      void (*written)(void *context), void *context);
 void memory_watch_clear(struct memory *memory, struct memory_watch *watch);
 /* Called by who writes for a device, after the bytes are in place. */
 void memory_device_wrote(struct memory *memory, uint64_t address, size_t length_bytes);

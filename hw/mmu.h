@@ -19,7 +19,8 @@ struct address_space;
 /* An empty address space; zeroed table frames come from `allocate_frame` (0: none
  * left). NULL if there is none for the root. The caller frees it (the frames are
  * the allocator's). */
-struct address_space *address_space_create(struct memory *memory, uint64_t (*allocate_frame)(void *context), void *context);
+struct address_space *address_space_create(struct memory *memory, uint64_t (*allocate_frame)(void *context),
+                                           void *context);
 void address_space_free(struct address_space *space);
 /* The frame of the root table: what CR3 would hold. */
 uint64_t address_space_root(const struct address_space *space);
@@ -30,6 +31,7 @@ enum error_code address_space_map(struct address_space *space, uint64_t virtual_
 void address_space_unmap(struct address_space *space, uint64_t virtual_address, uint64_t length_bytes);
 
 /* What the hardware walk finds. False: a page fault (not mapped, or no right). */
-bool address_space_translate(struct address_space *space, uint64_t virtual_address, bool write, bool user, uint64_t *physical);
+bool address_space_translate(struct address_space *space, uint64_t virtual_address, bool write, bool user,
+                             uint64_t *physical);
 
 #endif

@@ -24,11 +24,11 @@ enum {
 
 /* A frame in flight, from a pool; whoever has the pointer owns it. */
 struct frame {
-    struct sim_event event;   /* its owner's: an arrival, say */
-    struct request *request;  /* rides along; NULL for none */
-    struct frame *next;       /* its owner's: a queue */
-    void *carrier;            /* its owner's */
-    uint32_t length_bytes;    /* without FCS; never below FRAME_BYTES_MIN on the wire */
+    struct sim_event event;  /* its owner's: an arrival, say */
+    struct request *request; /* rides along; NULL for none */
+    struct frame *next;      /* its owner's: a queue */
+    void *carrier;           /* its owner's */
+    uint32_t length_bytes;   /* without FCS; never below FRAME_BYTES_MIN on the wire */
     uint8_t bytes[FRAME_BYTES_MAX + 14];
 };
 struct frame *frame_allocate(void);
@@ -68,8 +68,8 @@ sim_time link_frame_time(const struct link *link, uint32_t length_bytes);
 
 /* ---- switch: store and forward, learning, a queue a port ---- */
 struct switch_config {
-    sim_time latency;          /* last bit in to first bit out, queue empty */
-    uint64_t queue_bytes;      /* a port's; more is dropped and counted */
+    sim_time latency;     /* last bit in to first bit out, queue empty */
+    uint64_t queue_bytes; /* a port's; more is dropped and counted */
 };
 extern const struct param switch_params[];
 struct ethernet_switch;

@@ -4,8 +4,7 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-static uint64_t greatest_common_divisor(uint64_t a, uint64_t b)
-{
+static uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
     while (b != 0) {
         const uint64_t rest = a % b;
         a = b;
@@ -14,8 +13,7 @@ static uint64_t greatest_common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
-struct sim_clock sim_clock_make(uint64_t frequency_hz)
-{
+struct sim_clock sim_clock_make(uint64_t frequency_hz) {
     SIM_ASSERT_MSG(frequency_hz > 0 && frequency_hz <= SIM_S, "a clock of %llu Hz", (unsigned long long)frequency_hz);
     const uint64_t divisor = greatest_common_divisor(SIM_S, frequency_hz);
     return (struct sim_clock){frequency_hz, SIM_S / divisor, frequency_hz / divisor};
@@ -23,8 +21,7 @@ struct sim_clock sim_clock_make(uint64_t frequency_hz)
 
 /* floor(value * multiplier / divisor); 64-bit where that is enough, since a 128-bit
  * division costs ten times as much and this runs at every synchronization. */
-static uint64_t scale(uint64_t value, uint64_t multiplier, uint64_t divisor)
-{
+static uint64_t scale(uint64_t value, uint64_t multiplier, uint64_t divisor) {
     const wide product = (wide)value * multiplier;
     if ((product >> 64) == 0) {
         return (uint64_t)product / divisor;
@@ -32,13 +29,11 @@ static uint64_t scale(uint64_t value, uint64_t multiplier, uint64_t divisor)
     return (uint64_t)(product / divisor);
 }
 
-sim_time sim_clock_edge(const struct sim_clock *clock, uint64_t cycle)
-{
+sim_time sim_clock_edge(const struct sim_clock *clock, uint64_t cycle) {
     return scale(cycle, clock->numerator, clock->denominator);
 }
 
-uint64_t sim_clock_cycle_floor(const struct sim_clock *clock, sim_time time)
-{
+uint64_t sim_clock_cycle_floor(const struct sim_clock *clock, sim_time time) {
     /* The last n with floor(n * num / den) <= time, that is n * num < (time + 1) * den. */
     const wide bound = ((wide)time + 1) * clock->denominator - 1;
     if ((bound >> 64) == 0) {
@@ -47,19 +42,16 @@ uint64_t sim_clock_cycle_floor(const struct sim_clock *clock, sim_time time)
     return (uint64_t)(bound / clock->numerator);
 }
 
-uint64_t sim_clock_cycle_ceil(const struct sim_clock *clock, sim_time time)
-{
+uint64_t sim_clock_cycle_ceil(const struct sim_clock *clock, sim_time time) {
     const uint64_t floor = sim_clock_cycle_floor(clock, time);
     return sim_clock_edge(clock, floor) == time ? floor : floor + 1;
 }
 
-sim_time sim_clock_after(const struct sim_clock *clock, sim_time from, uint64_t cycles)
-{
+sim_time sim_clock_after(const struct sim_clock *clock, sim_time from, uint64_t cycles) {
     return sim_clock_edge(clock, sim_clock_cycle_ceil(clock, from) + cycles);
 }
 
-uint64_t sim_clock_cycles(const struct sim_clock *clock, sim_time duration)
-{
+uint64_t sim_clock_cycles(const struct sim_clock *clock, sim_time duration) {
     const wide halves = ((wide)duration * clock->denominator * 2) / clock->numerator;
     return (uint64_t)((halves + 1) / 2);
 }

@@ -31,8 +31,7 @@ sim_time sim_clock_after(const struct sim_clock *clock, sim_time from, uint64_t 
 uint64_t sim_clock_cycles(const struct sim_clock *clock, sim_time duration);
 
 /* The length of `cycles` cycles counted from edge 0. */
-static inline sim_time sim_clock_time(const struct sim_clock *clock, uint64_t cycles)
-{
+static inline sim_time sim_clock_time(const struct sim_clock *clock, uint64_t cycles) {
     return sim_clock_edge(clock, cycles);
 }
 

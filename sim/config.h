@@ -22,7 +22,7 @@ enum { CONFIG_FILE_BYTES_MAX = 1 << 20, CONFIG_DEPTH_MAX = 64, CONFIG_INCLUDES_M
 
 /* ---- Diagnostics: all errors of a file in one go. ---- */
 struct diagnostic {
-    const char *file; /* owned by the diagnostics */
+    const char *file;      /* owned by the diagnostics */
     uint32_t line, column; /* from 1; 0 where there is none */
     bool warning;
     char *text;
@@ -54,9 +54,9 @@ struct config_node {
     bool quoted;           /* CONFIG_SCALAR: written in quotes, or as a block */
     bool incomplete;       /* CONFIG_MAPPING: an include or an alias in it failed, so what it lacks is not reported */
     const struct config_node *parent; /* NULL at the root */
-    size_t count;          /* children */
+    size_t count;                     /* children */
     struct config_node **children;
-    const char **keys;          /* CONFIG_MAPPING: one a child, in order of appearance */
+    const char **keys;              /* CONFIG_MAPPING: one a child, in order of appearance */
     struct config_node **key_nodes; /* CONFIG_MAPPING: the keys' places */
 };
 
@@ -106,8 +106,8 @@ const char *config_nearest(const char *word, const char *const *candidates);
 
 /* ---- matrix: a grid over paths ---- */
 struct config_axis {
-    const char *path;  /* "workload.parameters.processing" */
-    const char *name;  /* its column: the last part of the path unless `as:` names it */
+    const char *path; /* "workload.parameters.processing" */
+    const char *name; /* its column: the last part of the path unless `as:` names it */
     size_t count;
     const struct config_node **values;
 };

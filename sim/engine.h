@@ -54,7 +54,9 @@ void sim_schedule_at(struct sim_event *event, sim_time due);
 /* Takes an event out of the queue. Returns false if it was idle. */
 bool sim_cancel(struct sim_event *event);
 
-static inline bool sim_event_pending(const struct sim_event *event) { return event->heap_index != SIM_EVENT_IDLE; }
+static inline bool sim_event_pending(const struct sim_event *event) {
+    return event->heap_index != SIM_EVENT_IDLE;
+}
 
 /* Runs until sim_stop, until nothing is left to do, or up to and including
  * `until`, whichever comes first; callable again to go on. */

@@ -6,8 +6,7 @@
 
 #include "sim/error.h"
 
-static unsigned bucket_of(uint64_t value)
-{
+static unsigned bucket_of(uint64_t value) {
     if (value < (UINT64_C(1) << HISTOGRAM_SUB_BITS)) {
         return (unsigned)value;
     }
@@ -17,8 +16,7 @@ static unsigned bucket_of(uint64_t value)
 }
 
 /* The largest value that falls into a bucket. */
-static uint64_t bucket_top(unsigned bucket)
-{
+static uint64_t bucket_top(unsigned bucket) {
     const unsigned octave = bucket >> HISTOGRAM_SUB_BITS;
     const uint64_t sub = bucket & ((1u << HISTOGRAM_SUB_BITS) - 1);
     if (octave == 0) {
@@ -29,28 +27,24 @@ static uint64_t bucket_top(unsigned bucket)
     return low + ((UINT64_C(1) << exponent) - 1);
 }
 
-static void need_buckets(struct histogram *histogram)
-{
+static void need_buckets(struct histogram *histogram) {
     if (histogram->buckets == NULL) {
         histogram->buckets = calloc(HISTOGRAM_BUCKETS, sizeof *histogram->buckets);
         SIM_ASSERT(histogram->buckets != NULL);
     }
 }
 
-void histogram_init(struct histogram *histogram)
-{
+void histogram_init(struct histogram *histogram) {
     memset(histogram, 0, sizeof *histogram);
     histogram->minimum = UINT64_MAX;
 }
 
-void histogram_free(struct histogram *histogram)
-{
+void histogram_free(struct histogram *histogram) {
     free(histogram->buckets);
     histogram_init(histogram);
 }
 
-void histogram_clear(struct histogram *histogram)
-{
+void histogram_clear(struct histogram *histogram) {
     uint64_t *buckets = histogram->buckets;
     histogram_init(histogram);
     histogram->buckets = buckets;
@@ -59,8 +53,7 @@ void histogram_clear(struct histogram *histogram)
     }
 }
 
-void histogram_add(struct histogram *histogram, uint64_t value)
-{
+void histogram_add(struct histogram *histogram, uint64_t value) {
     if (value == 0) {
         histogram_add_zeros(histogram, 1);
         return;
@@ -78,8 +71,7 @@ void histogram_add(struct histogram *histogram, uint64_t value)
     }
 }
 
-void histogram_add_zeros(struct histogram *histogram, uint64_t count)
-{
+void histogram_add_zeros(struct histogram *histogram, uint64_t count) {
     if (count > 0) {
         histogram->zeros += count;
         histogram->count += count;
@@ -87,8 +79,7 @@ void histogram_add_zeros(struct histogram *histogram, uint64_t count)
     }
 }
 
-void histogram_merge(struct histogram *into, const struct histogram *from)
-{
+void histogram_merge(struct histogram *into, const struct histogram *from) {
     if (from->count == 0) {
         return;
     }
@@ -106,13 +97,11 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
     into->maximum = from->maximum > into->maximum ? from->maximum : into->maximum;
 }
 
-double histogram_mean(const struct histogram *histogram)
-{
+double histogram_mean(const struct histogram *histogram) {
     return histogram->count == 0 ? 0 : (double)((long double)histogram->sum / (long double)histogram->count);
 }
 
-double histogram_stddev(const struct histogram *histogram)
-{
+double histogram_stddev(const struct histogram *histogram) {
     if (histogram->count < 2) {
         return 0;
     }
@@ -127,8 +116,7 @@ double histogram_stddev(const struct histogram *histogram)
     return (double)sqrtl(variance > 0 ? variance : 0);
 }
 
-uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
-{
+uint64_t histogram_quantile(const struct histogram *histogram, double quantile) {
     if (histogram->count == 0) {
         return 0;
     }

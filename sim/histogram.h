@@ -6,10 +6,7 @@
 
 #include <stdint.h>
 
-enum {
-    HISTOGRAM_SUB_BITS = 7,
-    HISTOGRAM_BUCKETS = (64 - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS
-};
+enum { HISTOGRAM_SUB_BITS = 7, HISTOGRAM_BUCKETS = (64 - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS };
 
 __extension__ typedef unsigned __int128 histogram_sum;
 

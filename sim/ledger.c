@@ -9,8 +9,7 @@
 #include "sim/error.h"
 #include "sim/ledger_internal.h"
 
-struct ledger *ledger_create(const char *name)
-{
+struct ledger *ledger_create(const char *name) {
     struct ledger *ledger = calloc(1, sizeof *ledger);
     SIM_ASSERT(ledger != NULL);
     (void)snprintf(ledger->name, sizeof ledger->name, "%s", name);
@@ -28,8 +27,7 @@ struct ledger *ledger_create(const char *name)
     return ledger;
 }
 
-static void free_list(struct request *list)
-{
+static void free_list(struct request *list) {
     while (list != NULL) {
         struct request *next = list->next;
         free(list);
@@ -37,8 +35,7 @@ static void free_list(struct request *list)
     }
 }
 
-void ledger_free(struct ledger *ledger)
-{
+void ledger_free(struct ledger *ledger) {
     if (ledger == NULL) {
         return;
     }
@@ -61,18 +58,16 @@ void ledger_free(struct ledger *ledger)
     free(ledger);
 }
 
-const char *ledger_name(const struct ledger *ledger)
-{
+const char *ledger_name(const struct ledger *ledger) {
     return ledger->name;
 }
 
-void ledger_record(struct ledger *ledger, bool on)
-{
+void ledger_record(struct ledger *ledger, bool on) {
     ledger->recording = on;
 }
 
-static struct request *bring_to_life(struct ledger *ledger, ledger_component owner, enum ledger_kind kind, sim_time when)
-{
+static struct request *bring_to_life(struct ledger *ledger, ledger_component owner, enum ledger_kind kind,
+                                     sim_time when) {
     struct request *request = ledger->pool;
     if (request != NULL) {
         ledger->pool = request->next;
@@ -99,8 +94,7 @@ static struct request *bring_to_life(struct ledger *ledger, ledger_component own
     return request;
 }
 
-struct request *ledger_begin(struct ledger *ledger, ledger_component owner, enum ledger_kind kind, sim_time when)
-{
+struct request *ledger_begin(struct ledger *ledger, ledger_component owner, enum ledger_kind kind, sim_time when) {
     SIM_ASSERT_MSG(owner != 0, "a request begins with an owner");
     struct request *request = bring_to_life(ledger, owner, kind, when);
     request->id = ++ledger->begun;
@@ -109,8 +103,7 @@ struct request *ledger_begin(struct ledger *ledger, ledger_component owner, enum
 }
 
 /* Books the time since the last hand-over. */
-static inline void book(struct request *request, sim_time when)
-{
+static inline void book(struct request *request, sim_time when) {
     SIM_ASSERT_MSG(when >= request->since, "a request's time runs backwards in %s",
                    ledger_component_name(request->owner));
     const sim_time span = when - request->since;
@@ -124,16 +117,14 @@ static inline void book(struct request *request, sim_time when)
     }
 }
 
-static void clear(struct request *request)
-{
+static void clear(struct request *request) {
     for (unsigned i = 0; i < request->touched_count; i++) {
         memset(request->spent[request->touched[i]], 0, sizeof request->spent[0]);
     }
     request->touched_count = 0;
 }
 
-static void bury(struct request *request)
-{
+static void bury(struct request *request) {
     struct ledger *ledger = request->ledger;
     if (request->previous != NULL) {
         request->previous->next = request->next;
@@ -152,8 +143,7 @@ static void bury(struct request *request)
 }
 
 void ledger_hand_over_at(struct request *request, ledger_component from, ledger_component to, enum ledger_kind kind,
-                         sim_time when)
-{
+                         sim_time when) {
     if (request == NULL) {
         return;
     }
@@ -167,13 +157,11 @@ void ledger_hand_over_at(struct request *request, ledger_component from, ledger_
     request->kind = (uint8_t)kind;
 }
 
-void ledger_hand_over(struct request *request, ledger_component from, ledger_component to, enum ledger_kind kind)
-{
+void ledger_hand_over(struct request *request, ledger_component from, ledger_component to, enum ledger_kind kind) {
     ledger_hand_over_at(request, from, to, kind, sim_now());
 }
 
-void ledger_turn_at(struct request *request, enum ledger_kind kind, sim_time when)
-{
+void ledger_turn_at(struct request *request, enum ledger_kind kind, sim_time when) {
     if (request != NULL) {
         SIM_ASSERT(request->live);
         book(request, when);
@@ -181,8 +169,7 @@ void ledger_turn_at(struct request *request, enum ledger_kind kind, sim_time whe
     }
 }
 
-void ledger_end(struct request *request, ledger_component owner, sim_time when)
-{
+void ledger_end(struct request *request, ledger_component owner, sim_time when) {
     if (request == NULL) {
         return;
     }
@@ -196,8 +183,7 @@ void ledger_end(struct request *request, ledger_component owner, sim_time when)
     bury(request);
 }
 
-void ledger_abandon(struct request *request, const char *reason, sim_time when)
-{
+void ledger_abandon(struct request *request, const char *reason, sim_time when) {
     if (request == NULL) {
         return;
     }
@@ -217,8 +203,7 @@ void ledger_abandon(struct request *request, const char *reason, sim_time when)
     bury(request);
 }
 
-struct request *ledger_fork(struct request *trunk, sim_time when)
-{
+struct request *ledger_fork(struct request *trunk, sim_time when) {
     if (trunk == NULL) {
         return NULL;
     }
@@ -231,8 +216,7 @@ struct request *ledger_fork(struct request *trunk, sim_time when)
     return branch;
 }
 
-void ledger_join(struct request *trunk, struct request *last, sim_time when)
-{
+void ledger_join(struct request *trunk, struct request *last, sim_time when) {
     if (trunk == NULL) {
         return;
     }
@@ -253,8 +237,7 @@ void ledger_join(struct request *trunk, struct request *last, sim_time when)
     bury(last);
 }
 
-void ledger_release(struct request *branch, sim_time when)
-{
+void ledger_release(struct request *branch, sim_time when) {
     if (branch != NULL) {
         SIM_ASSERT(branch->trunk != NULL);
         book(branch, when);
@@ -262,8 +245,7 @@ void ledger_release(struct request *branch, sim_time when)
     }
 }
 
-uint64_t ledger_audit(struct ledger *ledger, sim_time when)
-{
+uint64_t ledger_audit(struct ledger *ledger, sim_time when) {
     uint64_t found = 0;
     for (const struct request *request = ledger->living; request != NULL; request = request->next) {
         SIM_ASSERT_MSG(request->owner != 0, "request %llu has no owner", (unsigned long long)request->id);

@@ -42,7 +42,7 @@ struct ledger_declaration {
 };
 
 /* Declares a component and returns its index; the same name again returns the same
- * index. Declared before the first request begins. The texts must outlive the run. */
+ * index. The texts must outlive the run. May come late, as what lies below another. */
 ledger_component ledger_declare(const struct ledger_declaration *declaration);
 /* Declares a table that ends with {0}; `out` receives one index a row. */
 void ledger_declare_all(const struct ledger_declaration *table, ledger_component *out);
@@ -61,8 +61,8 @@ bool ledger_allows(ledger_component from, ledger_component to);
 struct ledger;
 
 struct request {
-    uint64_t id;    /* counts from 1 within its ledger */
-    uint64_t tag;   /* the workload's own */
+    uint64_t id;  /* counts from 1 within its ledger */
+    uint64_t tag; /* the workload's own */
     struct ledger *ledger;
     sim_time born, since; /* when it began; since when the present owner has it */
     ledger_component owner;
@@ -71,7 +71,7 @@ struct request {
     uint8_t touched_count;
     uint8_t touched[LEDGER_COMPONENTS_MAX];
     sim_time spent[LEDGER_COMPONENTS_MAX][LEDGER_KINDS];
-    struct request *trunk; /* of a branch */
+    struct request *trunk;           /* of a branch */
     struct request *next, *previous; /* the ledger's list of the living, or its pool */
 };
 
@@ -134,7 +134,8 @@ size_t ledger_group_add(struct ledger *ledger, const ledger_component *component
 const struct histogram *ledger_group_spent(struct ledger *ledger, size_t group);
 
 /* Called with each measured request as it ends (traces, tests); NULL for none. */
-void ledger_observe(struct ledger *ledger, void (*observer)(void *context, const struct request *request), void *context);
+void ledger_observe(struct ledger *ledger, void (*observer)(void *context, const struct request *request),
+                    void *context);
 
 /* Ends the run: checks every live request for an owner and every sum. Returns the
  * number of requests still in flight. */

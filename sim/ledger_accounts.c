@@ -5,8 +5,7 @@
 #include "sim/ledger.h"
 #include "sim/ledger_internal.h"
 
-static void account_add(struct ledger_account *account, const sim_time spent[LEDGER_KINDS])
-{
+static void account_add(struct ledger_account *account, const sim_time spent[LEDGER_KINDS]) {
     if (spent[LEDGER_WAITING] == 0) {
         histogram_add(&account->one[LEDGER_SERVICE], spent[LEDGER_SERVICE]);
     } else if (spent[LEDGER_SERVICE] == 0) {
@@ -18,8 +17,7 @@ static void account_add(struct ledger_account *account, const sim_time spent[LED
     }
 }
 
-void ledger_add_up(struct ledger *ledger, const struct request *request, sim_time when)
-{
+void ledger_add_up(struct ledger *ledger, const struct request *request, sim_time when) {
     ledger_component roots[LEDGER_COMPONENTS_MAX];
     unsigned found = 0;
     sim_time total = 0;
@@ -59,23 +57,19 @@ void ledger_add_up(struct ledger *ledger, const struct request *request, sim_tim
     }
 }
 
-uint64_t ledger_completed(const struct ledger *ledger)
-{
+uint64_t ledger_completed(const struct ledger *ledger) {
     return ledger->completed;
 }
 
-uint64_t ledger_live(const struct ledger *ledger)
-{
+uint64_t ledger_live(const struct ledger *ledger) {
     return ledger->live;
 }
 
-const struct histogram *ledger_latency(const struct ledger *ledger)
-{
+const struct histogram *ledger_latency(const struct ledger *ledger) {
     return &ledger->latency;
 }
 
-const struct histogram *ledger_spent(struct ledger *ledger, ledger_component component, enum ledger_kind kind)
-{
+const struct histogram *ledger_spent(struct ledger *ledger, ledger_component component, enum ledger_kind kind) {
     struct ledger_account *account = &ledger->accounts[component];
     histogram_clear(&account->view);
     if (kind == LEDGER_KINDS) {
@@ -89,19 +83,16 @@ const struct histogram *ledger_spent(struct ledger *ledger, ledger_component com
     return &account->view;
 }
 
-histogram_sum ledger_sum(const struct ledger *ledger, ledger_component component, enum ledger_kind kind)
-{
+histogram_sum ledger_sum(const struct ledger *ledger, ledger_component component, enum ledger_kind kind) {
     return ledger->sums[component][kind];
 }
 
-size_t ledger_drops(const struct ledger *ledger, const struct ledger_drop **drops)
-{
+size_t ledger_drops(const struct ledger *ledger, const struct ledger_drop **drops) {
     *drops = ledger->drops;
     return ledger->drop_count;
 }
 
-size_t ledger_group_add(struct ledger *ledger, const ledger_component *components, size_t count)
-{
+size_t ledger_group_add(struct ledger *ledger, const ledger_component *components, size_t count) {
     SIM_ASSERT(ledger->group_count < LEDGER_GROUPS_MAX);
     const size_t group = ledger->group_count++;
     histogram_init(&ledger->groups[group].spent);
@@ -111,13 +102,12 @@ size_t ledger_group_add(struct ledger *ledger, const ledger_component *component
     return group;
 }
 
-const struct histogram *ledger_group_spent(struct ledger *ledger, size_t group)
-{
+const struct histogram *ledger_group_spent(struct ledger *ledger, size_t group) {
     return &ledger->groups[group].spent;
 }
 
-void ledger_observe(struct ledger *ledger, void (*observer)(void *context, const struct request *request), void *context)
-{
+void ledger_observe(struct ledger *ledger, void (*observer)(void *context, const struct request *request),
+                    void *context) {
     ledger->observer = observer;
     ledger->observer_context = context;
 }

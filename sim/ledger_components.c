@@ -17,18 +17,15 @@ static struct {
     bool sealed; /* `allowed` is up to date */
 } components;
 
-static void set_add(struct component_set *set, ledger_component component)
-{
+static void set_add(struct component_set *set, ledger_component component) {
     set->words[component / 64] |= UINT64_C(1) << (component % 64);
 }
 
-static bool set_has(const struct component_set *set, ledger_component component)
-{
+static bool set_has(const struct component_set *set, ledger_component component) {
     return (set->words[component / 64] >> (component % 64) & 1) != 0;
 }
 
-static ledger_component find_span(const char *name, size_t length)
-{
+static ledger_component find_span(const char *name, size_t length) {
     for (ledger_component i = 1; i <= components.count; i++) {
         const char *known = components.declarations[i].name;
         if (strncmp(known, name, length) == 0 && known[length] == '\0') {
@@ -38,13 +35,11 @@ static ledger_component find_span(const char *name, size_t length)
     return 0;
 }
 
-ledger_component ledger_find(const char *name)
-{
+ledger_component ledger_find(const char *name) {
     return find_span(name, strlen(name));
 }
 
-ledger_component ledger_declare(const struct ledger_declaration *declaration)
-{
+ledger_component ledger_declare(const struct ledger_declaration *declaration) {
     const ledger_component known = ledger_find(declaration->name);
     if (known != 0) {
         return known;
@@ -61,25 +56,21 @@ ledger_component ledger_declare(const struct ledger_declaration *declaration)
     return index;
 }
 
-void ledger_declare_all(const struct ledger_declaration *table, ledger_component *out)
-{
+void ledger_declare_all(const struct ledger_declaration *table, ledger_component *out) {
     for (; table->name != NULL; table++) {
         *out++ = ledger_declare(table);
     }
 }
 
-size_t ledger_component_count(void)
-{
+size_t ledger_component_count(void) {
     return components.count;
 }
 
-const char *ledger_component_name(ledger_component component)
-{
+const char *ledger_component_name(ledger_component component) {
     return component == 0 ? "idle" : components.declarations[component].name;
 }
 
-const char *ledger_component_label(ledger_component component)
-{
+const char *ledger_component_label(ledger_component component) {
     const struct ledger_declaration *declaration = &components.declarations[component];
     if (component == 0) {
         return "Idle";
@@ -87,13 +78,11 @@ const char *ledger_component_label(ledger_component component)
     return declaration->label != NULL ? declaration->label : declaration->name;
 }
 
-ledger_component ledger_component_parent(ledger_component component)
-{
+ledger_component ledger_component_parent(ledger_component component) {
     return components.parents[component];
 }
 
-bool ledger_component_within(ledger_component component, ledger_component ancestor)
-{
+bool ledger_component_within(ledger_component component, ledger_component ancestor) {
     for (; component != 0; component = components.parents[component]) {
         if (component == ancestor) {
             return true;
@@ -102,8 +91,7 @@ bool ledger_component_within(ledger_component component, ledger_component ancest
     return false;
 }
 
-static const char *next_list(ledger_component component)
-{
+static const char *next_list(ledger_component component) {
     for (; component != 0; component = components.parents[component]) {
         if (components.declarations[component].next != NULL) {
             return components.declarations[component].next;
@@ -112,8 +100,7 @@ static const char *next_list(ledger_component component)
     return "";
 }
 
-static void seal_one(ledger_component component)
-{
+static void seal_one(ledger_component component) {
     struct component_set *allowed = &components.allowed[component];
     memset(allowed, 0, sizeof *allowed);
     for (ledger_component other = 1; other <= components.count; other++) {
@@ -134,8 +121,7 @@ static void seal_one(ledger_component component)
     }
 }
 
-bool ledger_allows(ledger_component from, ledger_component to)
-{
+bool ledger_allows(ledger_component from, ledger_component to) {
     if (!components.sealed) {
         for (ledger_component component = 1; component <= components.count; component++) {
             seal_one(component);

@@ -15,21 +15,21 @@ struct diagnostics;
 
 /* What a value is, and the C type it is stored as. */
 enum param_type {
-    PARAM_TIME,        /* sim_time (fs)          "25 us"      */
-    PARAM_BYTES,       /* uint64_t               "64 KiB"     */
-    PARAM_BIT_RATE,    /* uint64_t bits/s        "10 Gbps"    */
-    PARAM_BYTE_RATE,   /* uint64_t bytes/s       "32 GB/s"    */
-    PARAM_FREQUENCY,   /* uint64_t Hz            "2.2 GHz"    */
-    PARAM_CYCLES,      /* uint64_t               "130 cycles" */
-    PARAM_RATE,        /* double per second      "270 kpps", "5 /s" */
-    PARAM_INTEGER,     /* uint64_t               "64"         */
-    PARAM_REAL,        /* double                 "0.35"       */
-    PARAM_SHARE,       /* double 0..1            "7 %"        */
-    PARAM_BOOL,        /* bool                   true, false  */
-    PARAM_CHOICE,      /* int, index in choices  one of a list */
-    PARAM_TEXT,        /* const char * (owned by the configuration) */
-    PARAM_COST,        /* struct cost            {cycles: 130, lines: 4, source: "..."} */
-    PARAM_NODE         /* const struct config_node *: a sub-tree bound by its own table */
+    PARAM_TIME,      /* sim_time (fs)          "25 us"      */
+    PARAM_BYTES,     /* uint64_t               "64 KiB"     */
+    PARAM_BIT_RATE,  /* uint64_t bits/s        "10 Gbps"    */
+    PARAM_BYTE_RATE, /* uint64_t bytes/s       "32 GB/s"    */
+    PARAM_FREQUENCY, /* uint64_t Hz            "2.2 GHz"    */
+    PARAM_CYCLES,    /* uint64_t               "130 cycles" */
+    PARAM_RATE,      /* double per second      "270 kpps", "5 /s" */
+    PARAM_INTEGER,   /* uint64_t               "64"         */
+    PARAM_REAL,      /* double                 "0.35"       */
+    PARAM_SHARE,     /* double 0..1            "7 %"        */
+    PARAM_BOOL,      /* bool                   true, false  */
+    PARAM_CHOICE,    /* int, index in choices  one of a list */
+    PARAM_TEXT,      /* const char * (owned by the configuration) */
+    PARAM_COST,      /* struct cost            {cycles: 130, lines: 4, source: "..."} */
+    PARAM_NODE       /* const struct config_node *: a sub-tree bound by its own table */
 };
 
 /* A step of software: cycles of code, and lines of its working set that it
@@ -47,10 +47,10 @@ struct cost {
 struct param {
     const char *key;
     enum param_type type;
-    size_t offset;                /* in the struct that config_bind fills */
-    const char *default_text;     /* as one would write it; NULL: the key is required */
-    const char *minimum, *maximum;/* with units, inclusive; NULL: no bound */
-    const char *const *choices;   /* PARAM_CHOICE: NULL-terminated */
+    size_t offset;                 /* in the struct that config_bind fills */
+    const char *default_text;      /* as one would write it; NULL: the key is required */
+    const char *minimum, *maximum; /* with units, inclusive; NULL: no bound */
+    const char *const *choices;    /* PARAM_CHOICE: NULL-terminated */
     const char *help;
 };
 
@@ -61,7 +61,8 @@ struct param {
  * (`rate: {value: 10 Gbps, source: "..."}`; also assumed:/range:, fit:). Returns
  * false if anything was reported; what was wrong holds its default then. A node's
  * default is NULL, whatever its default_text; a cost's default_text is its cycles. */
-bool config_bind(const struct config_node *node, const struct param *params, void *out, struct diagnostics *diagnostics);
+bool config_bind(const struct config_node *node, const struct param *params, void *out,
+                 struct diagnostics *diagnostics);
 
 /* Parses one literal of a type, storing as the table above says. Returns false and
  * writes a sentence into `why` (of why_bytes) if it does not parse. */

@@ -13,15 +13,13 @@ struct random_stream {
 
 static uint64_t master_seed = 1;
 
-void random_seed(uint64_t seed)
-{
+void random_seed(uint64_t seed) {
     master_seed = seed;
 }
 
 /* FNV-1a over the name, started from the seed, then the finalizer of SplitMix64 so
  * that neighbouring seeds and names give unrelated states. */
-static uint64_t stream_seed(const char *instance)
-{
+static uint64_t stream_seed(const char *instance) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ (master_seed * UINT64_C(0x9e3779b97f4a7c15));
     for (const char *c = instance; *c != '\0'; c++) {
         hash = (hash ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
@@ -31,8 +29,7 @@ static uint64_t stream_seed(const char *instance)
     return hash ^ (hash >> 31);
 }
 
-struct random_stream *random_stream_create(const char *instance)
-{
+struct random_stream *random_stream_create(const char *instance) {
     struct random_stream *stream = malloc(sizeof *stream);
     SIM_ASSERT(stream != NULL);
     stream->generator = gsl_rng_alloc(gsl_rng_mt19937);
@@ -41,21 +38,18 @@ struct random_stream *random_stream_create(const char *instance)
     return stream;
 }
 
-void random_stream_free(struct random_stream *stream)
-{
+void random_stream_free(struct random_stream *stream) {
     if (stream != NULL) {
         gsl_rng_free(stream->generator);
         free(stream);
     }
 }
 
-double random_uniform(struct random_stream *stream)
-{
+double random_uniform(struct random_stream *stream) {
     return gsl_rng_uniform(stream->generator);
 }
 
-uint64_t random_below(struct random_stream *stream, uint64_t bound)
-{
+uint64_t random_below(struct random_stream *stream, uint64_t bound) {
     SIM_ASSERT(bound > 0);
     if (bound <= UINT32_MAX) {
         return gsl_rng_uniform_int(stream->generator, (unsigned long)bound);
@@ -71,18 +65,15 @@ uint64_t random_below(struct random_stream *stream, uint64_t bound)
     return draw % bound;
 }
 
-sim_time random_exponential(struct random_stream *stream, sim_time mean)
-{
+sim_time random_exponential(struct random_stream *stream, sim_time mean) {
     return (sim_time)(gsl_ran_exponential(stream->generator, (double)mean) + 0.5);
 }
 
-double random_gaussian(struct random_stream *stream, double sigma)
-{
+double random_gaussian(struct random_stream *stream, double sigma) {
     return gsl_ran_gaussian_ziggurat(stream->generator, sigma);
 }
 
-double random_lognormal_factor(struct random_stream *stream, double variation)
-{
+double random_lognormal_factor(struct random_stream *stream, double variation) {
     if (variation <= 0) {
         return 1;
     }
@@ -95,8 +86,7 @@ struct random_zipf {
     gsl_ran_discrete_t *table;
 };
 
-struct random_zipf *random_zipf_create(size_t count, double exponent)
-{
+struct random_zipf *random_zipf_create(size_t count, double exponent) {
     SIM_ASSERT(count > 0);
     double *weights = malloc(count * sizeof *weights);
     struct random_zipf *zipf = malloc(sizeof *zipf);
@@ -109,15 +99,13 @@ struct random_zipf *random_zipf_create(size_t count, double exponent)
     return zipf;
 }
 
-void random_zipf_free(struct random_zipf *zipf)
-{
+void random_zipf_free(struct random_zipf *zipf) {
     if (zipf != NULL) {
         gsl_ran_discrete_free(zipf->table);
         free(zipf);
     }
 }
 
-size_t random_zipf_draw(const struct random_zipf *zipf, struct random_stream *stream)
-{
+size_t random_zipf_draw(const struct random_zipf *zipf, struct random_stream *stream) {
     return gsl_ran_discrete(stream->generator, zipf->table);
 }

@@ -15,15 +15,14 @@ struct stats_sink {
     void (*usage)(void *context, const char *resource, const struct usage *usage);
 };
 
-static inline void stats_counter(const struct stats_sink *sink, const char *instance, const char *counter, uint64_t value)
-{
+static inline void stats_counter(const struct stats_sink *sink, const char *instance, const char *counter,
+                                 uint64_t value) {
     if (sink->counter) {
         sink->counter(sink->context, instance, counter, value);
     }
 }
 
-static inline void stats_usage(const struct stats_sink *sink, const char *resource, const struct usage *usage)
-{
+static inline void stats_usage(const struct stats_sink *sink, const char *resource, const struct usage *usage) {
     if (sink->usage) {
         sink->usage(sink->context, resource, usage);
     }

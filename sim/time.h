@@ -16,6 +16,8 @@ typedef uint64_t sim_time;
 #define SIM_TIME_MAX UINT64_MAX
 
 /* Nanoseconds, for reports. */
-static inline double sim_time_ns(sim_time time) { return (double)time / 1e6; }
+static inline double sim_time_ns(sim_time time) {
+    return (double)time / 1e6;
+}
 
 #endif

@@ -38,8 +38,18 @@ uint16_t net_udp_checksum(const uint8_t *ip);
  * `checksums` false both checksum fields stay 0 for the hardware to fill in. */
 void net_udp_write(uint8_t *frame, const struct net_udp *udp, uint16_t identification, bool checksums);
 
-enum net_verdict { NET_OK, NET_NOT_IPV4, NET_TRUNCATED, NET_BAD_VERSION, NET_FRAGMENT, NET_BAD_IP_CHECKSUM, NET_NOT_UDP,
-                   NET_BAD_UDP_LENGTH, NET_BAD_UDP_CHECKSUM, NET_VERDICTS };
+enum net_verdict {
+    NET_OK,
+    NET_NOT_IPV4,
+    NET_TRUNCATED,
+    NET_BAD_VERSION,
+    NET_FRAGMENT,
+    NET_BAD_IP_CHECKSUM,
+    NET_NOT_UDP,
+    NET_BAD_UDP_LENGTH,
+    NET_BAD_UDP_CHECKSUM,
+    NET_VERDICTS
+};
 const char *net_verdict_text(enum net_verdict verdict);
 
 /* Parses a frame's headers. `verify` also checks both checksums (a UDP checksum of

@@ -23,15 +23,16 @@ extern const struct param udp_stack_params[];
 struct udp_stack {
     struct memory *memory;
     struct udp_stack_costs *costs;
-    uint64_t working_set;     /* physical address of the lines that the steps touch */
-    double variation;         /* the present factor on cycles; 1 for none */
+    uint64_t working_set; /* physical address of the lines that the steps touch */
+    double variation;     /* the present factor on cycles; 1 for none */
     uint64_t verdicts[NET_VERDICTS];
     uint16_t identification;
 };
 
 /* Bytes of working set that the costs' lines ask for. */
 uint64_t udp_stack_working_set_bytes(const struct udp_stack_costs *costs);
-void udp_stack_init(struct udp_stack *stack, struct memory *memory, struct udp_stack_costs *costs, uint64_t working_set);
+void udp_stack_init(struct udp_stack *stack, struct memory *memory, struct udp_stack_costs *costs,
+                    uint64_t working_set);
 
 /* Charges one cost: its cycles times `variation`, and its lines from `lines_at`,
  * read through the cache; counts the use. Returns the address after those lines. */
@@ -39,8 +40,9 @@ uint64_t stack_charge(struct context *context, struct cost *cost, double variati
 
 /* Input: reads the headers of the frame at `physical` and charges for it.
  * `checked_by_hardware` skips software verification. */
-enum net_verdict udp_stack_input(struct udp_stack *stack, struct context *context, uint64_t physical, uint32_t length_bytes,
-                                 bool checked_by_hardware, struct net_udp *udp, uint32_t *payload_offset);
+enum net_verdict udp_stack_input(struct udp_stack *stack, struct context *context, uint64_t physical,
+                                 uint32_t length_bytes, bool checked_by_hardware, struct net_udp *udp,
+                                 uint32_t *payload_offset);
 /* Output: writes headers in front of a payload that lies at
  * physical + NET_UDP_HEADERS_BYTES and charges for it. */
 void udp_stack_output(struct udp_stack *stack, struct context *context, uint64_t physical, const struct net_udp *udp,

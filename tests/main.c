@@ -3,8 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-int main(int argc, char *argv[])
-{
+int main(int argc, char *argv[]) {
     struct criterion_test_set *tests = criterion_initialize();
     const size_t found = tests->tests;
     int status = 0;

@@ -28,7 +28,7 @@ struct system_endpoint {
 /* A message's place: the application's own memory for a system that copies, the
  * packet itself for one that does not. Prepared by buffer_create. */
 struct system_buffer {
-    uint64_t physical;       /* of the first byte of payload */
+    uint64_t physical; /* of the first byte of payload */
     uint32_t capacity_bytes, length_bytes;
     struct system_endpoint peer;
     struct request *request; /* owned by "app" between receive and send; NULL if none */
@@ -67,10 +67,10 @@ enum system_misbehaviour {
 };
 
 struct system_ops {
-    const char *type_name;      /* in YAML: "linux", "arrakis_posix", "arrakis_native", "driver" */
+    const char *type_name; /* in YAML: "linux", "arrakis_posix", "arrakis_native", "driver" */
     const char *help;
     const struct param *profile_params; /* of `profile:`, cost by cost; ends with {0} */
-    const struct param *params; /* of the system's own entry, beside type and profile */
+    const struct param *params;         /* of the system's own entry, beside type and profile */
     void (*declare_components)(void);
     /* Builds on a machine. The caller frees with `destroy`. */
     struct system *(*create)(struct machine *machine, const struct config_node *node, struct diagnostics *diagnostics);
@@ -87,7 +87,8 @@ struct system_ops {
 
     /* [thread] A UDP socket bound to a port. */
     enum error_code (*socket_open_udp)(struct system_thread *thread, uint16_t port, struct system_socket **socket);
-    enum error_code (*buffer_create)(struct system_thread *thread, uint32_t capacity_bytes, struct system_buffer *buffer);
+    enum error_code (*buffer_create)(struct system_thread *thread, uint32_t capacity_bytes,
+                                     struct system_buffer *buffer);
     /* [thread] Blocks (or spins) until the socket has something. */
     enum error_code (*socket_wait)(struct system_thread *thread, struct system_socket *socket, enum system_wait how);
     /* [thread] Takes one message; ERR_AGAIN if there is none. The request, if any,
@@ -112,8 +113,8 @@ struct system_ops {
     void (*visit_stats)(const struct system *system, const struct stats_sink *sink);
     void (*reset_stats)(struct system *system);
     /* Calls `visit` with each cost of the profile: key, cost. For "never charged". */
-    void (*visit_costs)(const struct system *system, void (*visit)(void *context, const char *key, const struct cost *cost),
-                        void *context);
+    void (*visit_costs)(const struct system *system,
+                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context);
 };
 
 /* What every system's own struct begins with. */

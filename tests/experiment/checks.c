@@ -22,11 +22,13 @@ void check_headers(const char *folder, const struct experiment *experiment) {
         "instance,counter,value",
     };
     for (size_t i = 0; i < RESULT_FILES; i++) {
-        char expected[512] = "point,system,";
+        char expected[512];
+        int length = snprintf(expected, sizeof expected, "point,system,");
         for (size_t axis = 0; axis < experiment_axes(experiment); axis++) {
-            (void)strcat(strcat(expected, experiment_axis_name(experiment, axis)), ",");
+            length += snprintf(expected + length, sizeof expected - (size_t)length, "%s,",
+                               experiment_axis_name(experiment, axis));
         }
-        (void)strcat(expected, own[i]);
+        (void)snprintf(expected + length, sizeof expected - (size_t)length, "%s", own[i]);
         char *text = read_text(path_in(folder, result_file_names[i]));
         text[strcspn(text, "\n")] = '\0';
         cr_expect_str_eq(text, expected, "%s of %s", result_file_names[i], folder);

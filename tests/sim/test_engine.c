@@ -7,13 +7,11 @@
 
 static char trail[256];
 
-static void mark(void *context)
-{
+static void mark(void *context) {
     (void)strncat(trail, context, sizeof trail - strlen(trail) - 1);
 }
 
-Test(engine, orders_by_time_then_priority_then_schedule)
-{
+Test(engine, orders_by_time_then_priority_then_schedule) {
     struct sim_event events[5];
     sim_event_init(&events[0], SIM_PRIORITY_SOFTWARE, mark, "d");
     sim_event_init(&events[1], SIM_PRIORITY_HARDWARE, mark, "b");
@@ -31,8 +29,7 @@ Test(engine, orders_by_time_then_priority_then_schedule)
     cr_assert_eq(sim_events_run(), 5);
 }
 
-Test(engine, cancelled_events_do_not_run)
-{
+Test(engine, cancelled_events_do_not_run) {
     struct sim_event a, b;
     sim_event_init(&a, SIM_PRIORITY_HARDWARE, mark, "a");
     sim_event_init(&b, SIM_PRIORITY_HARDWARE, mark, "b");
@@ -45,8 +42,7 @@ Test(engine, cancelled_events_do_not_run)
     cr_assert_str_eq(trail, "b");
 }
 
-Test(engine, runs_up_to_and_including_its_end_and_goes_on)
-{
+Test(engine, runs_up_to_and_including_its_end_and_goes_on) {
     struct sim_event a, b;
     sim_event_init(&a, SIM_PRIORITY_HARDWARE, mark, "a");
     sim_event_init(&b, SIM_PRIORITY_HARDWARE, mark, "b");
@@ -62,8 +58,7 @@ Test(engine, runs_up_to_and_including_its_end_and_goes_on)
 }
 
 static uint64_t heap_state = 88172645463325252u;
-static uint64_t next_random(void)
-{
+static uint64_t next_random(void) {
     heap_state ^= heap_state << 13;
     heap_state ^= heap_state >> 7;
     heap_state ^= heap_state << 17;
@@ -75,8 +70,7 @@ static struct sim_event many[MANY];
 static sim_time last_due;
 static uint64_t last_sequence, ran;
 
-static void check_order(void *context)
-{
+static void check_order(void *context) {
     const struct sim_event *event = context;
     cr_assert_eq(event->due, sim_now());
     cr_assert(event->due > last_due || (event->due == last_due && event->sequence > last_sequence) || ran == 0);
@@ -85,8 +79,7 @@ static void check_order(void *context)
     ran++;
 }
 
-Test(engine, keeps_order_under_random_scheduling_and_cancelling)
-{
+Test(engine, keeps_order_under_random_scheduling_and_cancelling) {
     for (size_t i = 0; i < MANY; i++) {
         sim_event_init(&many[i], SIM_PRIORITY_HARDWARE, check_order, &many[i]);
         sim_schedule(&many[i], next_random() % 1000);
@@ -100,8 +93,7 @@ Test(engine, keeps_order_under_random_scheduling_and_cancelling)
 }
 
 static struct sim_task *pinger, *ponger;
-static void ping(void *argument)
-{
+static void ping(void *argument) {
     (void)argument;
     for (int i = 0; i < 3; i++) {
         mark("p");
@@ -109,8 +101,7 @@ static void ping(void *argument)
         sim_task_wake(ponger);
     }
 }
-static void pong(void *argument)
-{
+static void pong(void *argument) {
     (void)argument;
     for (int i = 0; i < 3; i++) {
         sim_task_block();
@@ -120,8 +111,7 @@ static void pong(void *argument)
     }
 }
 
-static void ping_pong(bool lockstep)
-{
+static void ping_pong(bool lockstep) {
     sim_set_lockstep(lockstep);
     pinger = sim_task_create("ping", 0, ping, NULL);
     ponger = sim_task_create("pong", 0, pong, NULL);
@@ -130,11 +120,14 @@ static void ping_pong(bool lockstep)
     cr_assert_eq(sim_now(), 15);
 }
 
-Test(engine, tasks_block_and_wake) { ping_pong(false); }
-Test(engine, tasks_in_lockstep_do_the_same) { ping_pong(true); }
+Test(engine, tasks_block_and_wake) {
+    ping_pong(false);
+}
+Test(engine, tasks_in_lockstep_do_the_same) {
+    ping_pong(true);
+}
 
-static void forever(void *argument)
-{
+static void forever(void *argument) {
     uint64_t *count = argument;
     for (;;) {
         sim_task_delay(SIM_NS);
@@ -142,8 +135,7 @@ static void forever(void *argument)
     }
 }
 
-Test(engine, stopped_run_can_go_on_with_its_tasks)
-{
+Test(engine, stopped_run_can_go_on_with_its_tasks) {
     uint64_t counts[2] = {0, 0};
     (void)sim_task_create("one", 0, forever, &counts[0]);
     (void)sim_task_create("two", 0, forever, &counts[1]);
@@ -155,14 +147,12 @@ Test(engine, stopped_run_can_go_on_with_its_tasks)
     cr_assert_eq(counts[1], 25);
 }
 
-static void spawn_inner(void *argument)
-{
+static void spawn_inner(void *argument) {
     mark("i");
     sim_task_delay(1);
     mark(argument);
 }
-static void spawn_outer(void *argument)
-{
+static void spawn_outer(void *argument) {
     (void)argument;
     sim_task_delay(3);
     (void)sim_task_create("inner", 0, spawn_inner, "j");
@@ -171,22 +161,19 @@ static void spawn_outer(void *argument)
     mark("x");
 }
 
-Test(engine, tasks_can_start_during_the_run)
-{
+Test(engine, tasks_can_start_during_the_run) {
     (void)sim_task_create("outer", 0, spawn_outer, NULL);
     sim_run(SIM_TIME_MAX);
     cr_assert_str_eq(trail, "oijx", "%s", trail);
 }
 
-static void cut_short(void *argument)
-{
+static void cut_short(void *argument) {
     mark(argument);
     sim_task_delay(100);
     mark("never");
 }
 
-Test(engine, killed_task_never_runs_again)
-{
+Test(engine, killed_task_never_runs_again) {
     struct sim_task *task = sim_task_create("short", 0, cut_short, "k");
     sim_run(50);
     cr_assert(sim_task_is_blocked(task));
@@ -196,21 +183,18 @@ Test(engine, killed_task_never_runs_again)
 }
 
 static struct sim_task *sleeper;
-static void sleep_body(void *argument)
-{
+static void sleep_body(void *argument) {
     (void)argument;
     sim_task_wait_until(100);
     mark("w");
 }
-static void move_wake(void *context)
-{
+static void move_wake(void *context) {
     (void)context;
     cr_assert(sim_task_wake_cancel(sleeper));
     sim_task_wake_at(sleeper, 40);
 }
 
-Test(engine, wake_up_can_be_moved)
-{
+Test(engine, wake_up_can_be_moved) {
     sleeper = sim_task_create("sleeper", 0, sleep_body, NULL);
     struct sim_event mover;
     sim_event_init(&mover, SIM_PRIORITY_HARDWARE, move_wake, NULL);

@@ -10,8 +10,7 @@
 
 enum { VALUES = 20000 };
 
-static void compare(const struct histogram *histogram, double *values, size_t count)
-{
+static void compare(const struct histogram *histogram, double *values, size_t count) {
     cr_assert_eq(histogram->count, count);
     const double mean = gsl_stats_mean(values, 1, count);
     const double deviation = gsl_stats_sd(values, 1, count);
@@ -30,8 +29,7 @@ static void compare(const struct histogram *histogram, double *values, size_t co
     cr_assert_eq((double)histogram->maximum, values[count - 1]);
 }
 
-Test(histogram, agrees_with_gsl)
-{
+Test(histogram, agrees_with_gsl) {
     random_seed(7);
     struct random_stream *stream = random_stream_create("histogram");
     double *values = malloc(VALUES * sizeof *values);
@@ -41,9 +39,15 @@ Test(histogram, agrees_with_gsl)
         for (size_t i = 0; i < VALUES; i++) {
             uint64_t value = 0;
             switch (shape) {
-            case 0: value = random_exponential(stream, 3 * SIM_US); break;
-            case 1: value = random_below(stream, 50); break;
-            default: value = 5 * SIM_S + random_below(stream, 1000); break; /* large mean, small deviation */
+            case 0:
+                value = random_exponential(stream, 3 * SIM_US);
+                break;
+            case 1:
+                value = random_below(stream, 50);
+                break;
+            default:
+                value = 5 * SIM_S + random_below(stream, 1000);
+                break; /* large mean, small deviation */
             }
             values[i] = (double)value;
             histogram_add(&histogram, value);
@@ -55,8 +59,7 @@ Test(histogram, agrees_with_gsl)
     random_stream_free(stream);
 }
 
-Test(histogram, merging_equals_adding)
-{
+Test(histogram, merging_equals_adding) {
     struct histogram whole, left, right;
     histogram_init(&whole);
     histogram_init(&left);
@@ -72,8 +75,7 @@ Test(histogram, merging_equals_adding)
     cr_assert_eq(histogram_quantile(&left, 0.99), histogram_quantile(&whole, 0.99));
 }
 
-Test(histogram, empty_and_single)
-{
+Test(histogram, empty_and_single) {
     struct histogram histogram;
     histogram_init(&histogram);
     cr_assert_eq(histogram_quantile(&histogram, 0.5), 0);

@@ -9,27 +9,21 @@
 
 enum { CLIENT, WIRE, NIC, DMA, CPU, STACK, APP, COMPONENTS };
 static const struct ledger_declaration table[] = {
-    {"client", NULL, "Client", "wire client"},
-    {"wire", NULL, "Wire", "nic client"},
-    {"nic", NULL, "NIC", "dma wire cpu"},
-    {"dma", "nic", "DMA", NULL},
-    {"cpu", NULL, "Software", "nic"},
-    {"stack", "cpu", "Stack", "app nic nobody_declared_this"},
-    {"app", "cpu", "Application", "stack"},
-    {0},
+    {"client", NULL, "Client", "wire client"}, {"wire", NULL, "Wire", "nic client"},
+    {"nic", NULL, "NIC", "dma wire cpu"},      {"dma", "nic", "DMA", NULL},
+    {"cpu", NULL, "Software", "nic"},          {"stack", "cpu", "Stack", "app nic nobody_declared_this"},
+    {"app", "cpu", "Application", "stack"},    {0},
 };
 static ledger_component c[COMPONENTS];
 
-static struct ledger *setup(void)
-{
+static struct ledger *setup(void) {
     ledger_declare_all(table, c);
     struct ledger *ledger = ledger_create("test");
     ledger_record(ledger, true);
     return ledger;
 }
 
-Test(ledger, parts_sum_to_the_latency_exactly)
-{
+Test(ledger, parts_sum_to_the_latency_exactly) {
     struct ledger *ledger = setup();
     const ledger_component rows[] = {c[STACK], c[APP]};
     const size_t group = ledger_group_add(ledger, rows, 2);
@@ -57,8 +51,7 @@ Test(ledger, parts_sum_to_the_latency_exactly)
     ledger_free(ledger);
 }
 
-Test(ledger, random_lives_tile)
-{
+Test(ledger, random_lives_tile) {
     struct ledger *ledger = setup();
     random_seed(1);
     struct random_stream *stream = random_stream_create("lives");
@@ -87,36 +80,31 @@ Test(ledger, random_lives_tile)
     cr_assert_eq(ledger_audit(ledger, 0), 0);
 }
 
-Test(ledger, only_the_owner_hands_over, .signal = SIGABRT)
-{
+Test(ledger, only_the_owner_hands_over, .signal = SIGABRT) {
     struct ledger *ledger = setup();
     struct request *r = ledger_begin(ledger, c[CLIENT], LEDGER_SERVICE, 0);
     ledger_hand_over_at(r, c[WIRE], c[NIC], LEDGER_SERVICE, 1);
 }
 
-Test(ledger, the_sequence_must_be_declared, .signal = SIGABRT)
-{
+Test(ledger, the_sequence_must_be_declared, .signal = SIGABRT) {
     struct ledger *ledger = setup();
     struct request *r = ledger_begin(ledger, c[CLIENT], LEDGER_SERVICE, 0);
     ledger_hand_over_at(r, c[CLIENT], c[APP], LEDGER_SERVICE, 1);
 }
 
-Test(ledger, time_does_not_run_backwards, .signal = SIGABRT)
-{
+Test(ledger, time_does_not_run_backwards, .signal = SIGABRT) {
     struct ledger *ledger = setup();
     struct request *r = ledger_begin(ledger, c[CLIENT], LEDGER_SERVICE, 10);
     ledger_hand_over_at(r, c[CLIENT], c[WIRE], LEDGER_SERVICE, 9);
 }
 
-Test(ledger, who_ends_must_own, .signal = SIGABRT)
-{
+Test(ledger, who_ends_must_own, .signal = SIGABRT) {
     struct ledger *ledger = setup();
     struct request *r = ledger_begin(ledger, c[CLIENT], LEDGER_SERVICE, 0);
     ledger_end(r, c[WIRE], 5);
 }
 
-Test(ledger, dropped_requests_are_counted_and_in_no_distribution)
-{
+Test(ledger, dropped_requests_are_counted_and_in_no_distribution) {
     struct ledger *ledger = setup();
     for (int i = 0; i < 3; i++) {
         struct request *r = ledger_begin(ledger, c[CLIENT], LEDGER_SERVICE, 0);
@@ -132,8 +120,7 @@ Test(ledger, dropped_requests_are_counted_and_in_no_distribution)
     cr_assert_eq(ledger_live(ledger), 0);
 }
 
-Test(ledger, the_branch_that_finishes_last_continues_the_trunk)
-{
+Test(ledger, the_branch_that_finishes_last_continues_the_trunk) {
     struct ledger *ledger = setup();
     struct request *trunk = ledger_begin(ledger, c[NIC], LEDGER_SERVICE, 0);
     struct request *a = ledger_fork(trunk, 10);
@@ -151,8 +138,7 @@ Test(ledger, the_branch_that_finishes_last_continues_the_trunk)
     cr_assert_eq(ledger_audit(ledger, 31), 0);
 }
 
-Test(ledger, warm_up_is_not_measured)
-{
+Test(ledger, warm_up_is_not_measured) {
     struct ledger *ledger = setup();
     ledger_record(ledger, false);
     struct request *r = ledger_begin(ledger, c[CLIENT], LEDGER_SERVICE, 0);
@@ -161,8 +147,7 @@ Test(ledger, warm_up_is_not_measured)
     cr_assert_eq(ledger_completed(ledger), 0);
 }
 
-Test(usage, busy_plus_idle_is_elapsed)
-{
+Test(usage, busy_plus_idle_is_elapsed) {
     (void)setup();
     struct usage usage;
     usage_init(&usage, 0);

@@ -3,8 +3,7 @@
 
 #include "sim/random.h"
 
-static void draw(const char *name, uint64_t seed, uint64_t out[8])
-{
+static void draw(const char *name, uint64_t seed, uint64_t out[8]) {
     random_seed(seed);
     struct random_stream *stream = random_stream_create(name);
     for (int i = 0; i < 8; i++) {
@@ -13,8 +12,7 @@ static void draw(const char *name, uint64_t seed, uint64_t out[8])
     random_stream_free(stream);
 }
 
-Test(random, streams_depend_on_seed_and_name_alone)
-{
+Test(random, streams_depend_on_seed_and_name_alone) {
     uint64_t a[8], b[8], c[8], d[8];
     draw("nic0", 1, a);
     draw("nic0", 1, b);
@@ -25,8 +23,7 @@ Test(random, streams_depend_on_seed_and_name_alone)
     cr_assert_arr_neq(a, d, sizeof a);
 }
 
-Test(random, distributions_have_their_moments)
-{
+Test(random, distributions_have_their_moments) {
     random_seed(3);
     struct random_stream *stream = random_stream_create("moments");
     double exponential = 0, factor = 0, square = 0;
@@ -45,8 +42,7 @@ Test(random, distributions_have_their_moments)
     random_stream_free(stream);
 }
 
-Test(random, zipf_ranks_fall_off_as_they_should)
-{
+Test(random, zipf_ranks_fall_off_as_they_should) {
     random_seed(5);
     struct random_stream *stream = random_stream_create("zipf");
     struct random_zipf *zipf = random_zipf_create(100, 1.0);
