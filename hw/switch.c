@@ -156,6 +156,7 @@ static void let_go(struct switch_port *port, sim_time now) {
 }
 
 static void grow(struct switch_port *port) {
+    SIM_ASSERT(port->capacity > 0);
     struct departure *bigger = calloc((size_t)port->capacity * 2, sizeof *bigger);
     SIM_ASSERT_MSG(bigger != NULL, "out of memory");
     SIM_ASSERT(port->departures != NULL || port->count == 0);

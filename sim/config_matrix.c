@@ -76,10 +76,11 @@ static bool read_axis(const struct config_node *matrix, size_t index, struct con
 static bool check_names(const struct config_node *node, const struct config_matrix *matrix,
                         struct diagnostics *diagnostics) {
     bool good = true;
-    SIM_ASSERT(matrix->count == 0 || matrix->axes != NULL);
     for (size_t i = 0; i < matrix->count; ++i) {
+        const char *name = matrix->axes[i].name;
         for (size_t j = 0; j < i; ++j) {
-            if (strcmp(matrix->axes[i].name, matrix->axes[j].name) == 0) {
+            SIM_ASSERT(name != NULL && matrix->axes[j].name != NULL);
+            if (strcmp(name, matrix->axes[j].name) == 0) {
                 diagnostics_at(diagnostics, node->key_nodes[i],
                                "%s: another axis is called '%s' already; add as:", matrix->axes[i].path,
                                matrix->axes[i].name);
