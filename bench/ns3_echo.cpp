@@ -11,6 +11,7 @@
 #include "ns3/internet-module.h"
 #include "ns3/network-module.h"
 #include "ns3/point-to-point-module.h"
+#include "ns3/traffic-control-module.h"
 
 using namespace ns3;
 
@@ -52,6 +53,7 @@ int main(int argc, char *argv[]) {
     Ipv4AddressHelper addresses;
     addresses.SetBase("10.0.0.0", "255.255.255.0");
     const Ipv4InterfaceContainer interfaces = addresses.Assign(devices);
+    TrafficControlHelper().Uninstall(devices); // no queue discipline: ns-3 at its fastest
     UdpEchoServerHelper server(7);
     server.Install(nodes.Get(1)).Start(Seconds(0));
     client = Socket::CreateSocket(nodes.Get(0), UdpSocketFactory::GetTypeId());
