@@ -23,7 +23,7 @@
 #include "sim/histogram.h"
 #include "sim/time.h"
 
-enum { LEDGER_COMPONENTS_MAX = 128 };
+enum { LEDGER_COMPONENTS_MAX = 256 };
 
 typedef uint8_t ledger_component; /* an index; 0 is "none" */
 

@@ -18,6 +18,9 @@ struct system;
 struct system_process;
 struct system_thread;
 struct system_socket;
+struct system_event_set;
+struct system_file;
+struct system_log;
 
 /* A peer on the network, in host byte order. */
 struct system_endpoint {
@@ -39,6 +42,38 @@ struct system_buffer {
 enum system_wait {
     SYSTEM_WAIT_BLOCK, /* gives up the core until something arrives */
     SYSTEM_WAIT_SPIN   /* stays on the core and asks again and again */
+};
+
+/* What a socket in an event set is ready for. */
+enum system_readiness { SYSTEM_READABLE = 1, SYSTEM_ACCEPTABLE = 2, SYSTEM_CLOSED = 4 };
+struct system_event {
+    void *user; /* as given to event_set_add */
+    unsigned ready;
+};
+
+/* How a file is opened; it comes into being if there is none of that name. */
+struct system_file_options {
+    const char *name;
+    uint64_t size_bytes; /* at least so large, allocated; 0: as it is */
+    bool direct;         /* O_DIRECT: past the page cache, whole blocks */
+};
+enum system_sync { SYSTEM_SYNC_ALL, SYSTEM_SYNC_DATA }; /* fsync, fdatasync */
+#define SYSTEM_FILE_END UINT64_MAX                      /* as an offset: append */
+
+/* An append to a log that is under way; the caller's, untouched until `done`. */
+struct system_append {
+    uint64_t physical; /* the entry's bytes: the caller's until it is done */
+    uint32_t length_bytes;
+    struct request *request; /* owned by "app" before, and again when it is durable */
+    enum error_code status;
+    bool finished;
+    uint64_t position; /* of the entry in the log, once appended */
+    /* [thread] Called once it is durable, by whatever call of the thread takes the
+     * completion; NULL: nobody is told. */
+    void (*done)(struct system_append *append);
+    void *context;
+    struct system_append *next; /* the system's */
+    void *private;
 };
 
 /* The server's own address, known to clients: the machine's on the network. */
@@ -99,6 +134,54 @@ struct system_ops {
                             struct system_endpoint to);
     /* [thread] The application computes, in "app". */
     void (*compute)(struct system_thread *thread, struct request *request, sim_time duration);
+
+    /* ---- Streams and events; NULL in a system that has none. ---- */
+    /* [thread] A TCP socket that listens. A connection is a socket, too: wait, receive
+     * and send as above; receive takes what has arrived, up to the buffer's capacity,
+     * in order, and ERR_NOT_FOUND says that the peer has closed. */
+    enum error_code (*socket_listen_tcp)(struct system_thread *thread, uint16_t port, unsigned backlog,
+                                         struct system_socket **socket);
+    /* [thread] The next established connection; ERR_AGAIN if there is none. */
+    enum error_code (*socket_accept)(struct system_thread *thread, struct system_socket *listener,
+                                     struct system_socket **connection);
+    enum error_code (*socket_close)(struct system_thread *thread, struct system_socket *socket);
+    /* [thread] epoll: a set of sockets; event_wait returns when at least one is ready
+     * (level-triggered), or when an append of the thread has become durable (then
+     * possibly with no event). */
+    enum error_code (*event_set_create)(struct system_thread *thread, struct system_event_set **set);
+    enum error_code (*event_set_add)(struct system_thread *thread, struct system_event_set *set,
+                                     struct system_socket *socket, void *user);
+    enum error_code (*event_wait)(struct system_thread *thread, struct system_event_set *set, enum system_wait how,
+                                  struct system_event *events, unsigned capacity, unsigned *count);
+
+    /* ---- Files; NULL in a system that has none. [thread] ---- */
+    enum error_code (*file_open)(struct system_thread *thread, const struct system_file_options *options,
+                                 struct system_file **file);
+    /* Writes from, or reads into, memory of the application (`physical`), for
+     * `request`, which "app" owns before and after; NULL: nobody's. */
+    enum error_code (*file_write)(struct system_thread *thread, struct system_file *file, uint64_t offset_bytes,
+                                  uint64_t physical, uint32_t length_bytes, struct request *request);
+    enum error_code (*file_read)(struct system_thread *thread, struct system_file *file, uint64_t offset_bytes,
+                                 uint64_t physical, uint32_t length_bytes, struct request *request);
+    /* Returns when what was written is durable. */
+    enum error_code (*file_sync)(struct system_thread *thread, struct system_file *file, enum system_sync how,
+                                 struct request *request);
+
+    /* ---- Persistent logs and queues; NULL in a system that has none. [thread] ---- */
+    /* A log of that name with room for so many bytes; a new one is empty. */
+    enum error_code (*log_open)(struct system_thread *thread, const char *name, uint64_t capacity_bytes,
+                                struct system_log **log);
+    /* Returns once the entry is on its way; `append` tells when it is durable.
+     * ERR_EXHAUSTED: the log is full (trim it). */
+    enum error_code (*log_append)(struct system_thread *thread, struct system_log *log, struct system_append *append);
+    /* Returns when that append is durable. */
+    void (*log_wait)(struct system_thread *thread, struct system_log *log, struct system_append *append);
+    /* Gives up the `entries` oldest entries. */
+    enum error_code (*log_trim)(struct system_thread *thread, struct system_log *log, uint64_t entries);
+    /* A log as a queue: takes the oldest entry into memory; ERR_AGAIN if it is empty. */
+    enum error_code (*log_pop)(struct system_thread *thread, struct system_log *log, uint64_t physical,
+                               uint32_t capacity_bytes, uint32_t *length_bytes, struct request *request);
+
     /* The hardware context beneath, for operations that the table does not cover. */
     struct context *(*thread_context)(struct system_thread *thread);
     /* [thread] May be NULL. Does what a malicious library would, against the system's
@@ -134,6 +217,15 @@ struct system_thread {
     struct system_process *process;
 };
 struct system_socket {
+    struct system_process *process;
+};
+struct system_event_set {
+    struct system_process *process;
+};
+struct system_file {
+    struct system_process *process;
+};
+struct system_log {
     struct system_process *process;
 };
 
