@@ -133,6 +133,20 @@ void results_close(struct results_folder *folder) {
     }
 }
 
+void results_remove(const char *path) {
+    static const char *const others[] = {"config.yaml", "manifest.json", ".points"};
+    char name[1100];
+    for (size_t i = 0; i < RESULT_FILES; i++) {
+        (void)snprintf(name, sizeof name, "%s/%s", path, result_file_names[i]);
+        (void)remove(name);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        (void)snprintf(name, sizeof name, "%s/%s", path, others[i]);
+        (void)remove(name);
+    }
+    (void)remove(path);
+}
+
 static void json_text(FILE *out, const char *text) {
     (void)fputc('"', out);
     for (; *text != '\0'; text++) {

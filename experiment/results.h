@@ -68,6 +68,8 @@ enum error_code results_open(struct results_folder *folder, const struct experim
  * `unused` (may be NULL), warnings to stderr. */
 enum error_code results_append(struct results_folder *folder, const char *records_path, struct run_summary *summary,
                                FILE *unused, struct error *error);
+/* Removes a results folder that a command made for itself. */
+void results_remove(const char *path);
 void results_close(struct results_folder *folder);
 enum error_code results_write_manifest(const struct results_folder *folder, const struct experiment *experiment,
                                        const struct run_options *options, const struct run_summary *summary,
