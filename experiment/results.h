@@ -60,6 +60,8 @@ struct results_folder {
     char path[1024];
     FILE *files[RESULT_FILES];
     uint64_t digest;
+    uint64_t point_digest; /* of the point appended last: what its rows say, without point, system and matrix */
+    size_t axes;
 };
 /* Makes the folder, writes config.yaml and the CSVs' headers. */
 enum error_code results_open(struct results_folder *folder, const struct experiment *experiment, const char *path,
