@@ -2,13 +2,16 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "experiment/operation_types.h"
 #include "experiment/plan.h"
 #include "experiment/plot.h"
+#include "experiment/point_kinds.h"
 #include "experiment/system_types.h"
 #include "hw/device.h"
 #include "hw/machine.h"
 #include "hw/wire.h"
-#include "kernel_model/exo/exokernel.h"
+#include "kernel_model/exo/aegis.h"
+#include "libos_model/exos/exos.h"
 #include "stack/udp_stack.h"
 #include "workloads/op.h"
 #include "workloads/script.h"
@@ -38,12 +41,15 @@ static void add_tables(struct topics *topics) {
         {"of an experiment", "plot", "one entry of the list 'plot'", plot_params, NULL},
         {"of an experiment", "link", "a network link", link_params, NULL},
         {"of an experiment", "switch", "a network switch", switch_params, NULL},
+        {"of an experiment", "kernel", "what an experiment of kind kernel repeats", point_kernel_params, NULL},
         {"of a script", "client", "the load generators", client_params, NULL},
         {"of a script", "client/arrivals", "when requests begin", client_arrivals_params, NULL},
         {"of a script", "server", "what the server's threads do", script_server_params, NULL},
         {"of a script", "parameters", "the declaration of one parameter", script_parameter_params, NULL},
         {"of a profile", "stack", "costs of IP and UDP, wherever they are placed", udp_stack_params, NULL},
         {"of a profile", "exokernel", "costs of the exokernel's calls", exo_cost_params, NULL},
+        {"of a profile", "aegis_costs", "instructions of Aegis' steps", aegis_cost_params, NULL},
+        {"of a profile", "exos_costs", "instructions of its library OS", exos_cost_params, NULL},
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; ++i) {
         add(topics, &tables[i]);
@@ -64,7 +70,17 @@ static void collect(struct topics *topics) {
         add(topics,
             &(struct topic){"systems", system->type_name, system->help, system->params, system->profile_params});
     }
+    const struct operations_ops *kernel;
+    for (size_t i = 0; (kernel = operation_type_at(i)) != NULL; ++i) {
+        add(topics,
+            &(struct topic){"systems", kernel->type_name, kernel->help, kernel->params, kernel->profile_params});
+    }
     add_tables(topics);
+    for (size_t i = 0; (kernel = operation_type_at(i)) != NULL; ++i) {
+        for (const struct operation *at = kernel->operations; at->name != NULL; ++at) {
+            add(topics, &(struct topic){"operations of a kernel", at->name, at->help, NULL, NULL});
+        }
+    }
     const struct op_type *op;
     for (size_t i = 0; (op = op_type_at(i)) != NULL; ++i) {
         add(topics, &(struct topic){"operations of a script", op->name, op->help, op->params, NULL});

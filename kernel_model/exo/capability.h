@@ -30,7 +30,8 @@ enum exo_type {
     EXO_FILTER,    /* a part of header space, bound to a function */
     EXO_DOORBELL,  /* an interrupt vector, bound to an end point */
     EXO_END_POINT, /* where a thread is notified */
-    EXO_TYPES = 16 /* room: time slices, storage areas */
+    EXO_SLICE,     /* a position in the vector of time slices */
+    EXO_TYPES = 16 /* room: storage areas */
 };
 
 enum exo_right {
