@@ -19,6 +19,16 @@ static void settle(void) {
     }
 }
 
+/* An interrupt has displaced the running context between two instructions: what it
+ * works for waits (an empty charge names it) until it has the core again. */
+static void stand_aside(void) {
+    struct context *context = context_current();
+    if (context != NULL) {
+        cpu_charge(context, 0);
+        cpu_run(context);
+    }
+}
+
 void r3000_execute(struct r3000 *cpu, uint64_t count) {
     cpu->counters.instructions += context_current() != NULL ? count : 0;
     charge(cpu, count);
@@ -137,7 +147,7 @@ void r3000_rfe(struct r3000 *cpu) {
     pop_status(cpu);
     if (is_let_through(cpu)) {
         take_interrupt(cpu);
-        settle();
+        stand_aside();
     }
 }
 

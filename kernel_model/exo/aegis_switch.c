@@ -76,6 +76,7 @@ void aegis_leave(struct aegis_environment *environment, struct aegis_environment
     aegis_slice_settle(environment);
     aegis_account(aegis, next);
     r3000_leave_to(aegis->cpu, next != NULL ? aegis_turn(next, notice) : NULL);
+    ledger_turn_at(aegis_request(environment), LEDGER_WAITING, sim_now());
     cpu_block(context);
 }
 
