@@ -88,7 +88,6 @@ void r3000_enter(struct r3000 *cpu, enum r3000_code code) {
     if (cpu->vectors.entering != NULL && context_current() != NULL) {
         cpu->vectors.entering(cpu->vectors.os, cpu);
     }
-    cpu->counters.exceptions[code]++;
     charge(cpu, cpu->config.exception_cycles);
 }
 
@@ -103,6 +102,12 @@ static enum r3000_resume raise_fault(struct r3000 *cpu, enum r3000_code code, ui
     cpu->counters.refills += refill ? 1 : 0;
     r3000_enter(cpu, code);
     return refill ? cpu->vectors.refill(cpu->vectors.os, cpu) : cpu->vectors.general(cpu->vectors.os, cpu);
+}
+
+static enum r3000_resume raise_coprocessor(struct r3000 *cpu, unsigned number) {
+    r3000_enter(cpu, R3000_CPU);
+    cpu->cause |= (uint32_t)number << R3000_CAUSE_COPROCESSOR_SHIFT & R3000_CAUSE_COPROCESSOR;
+    return cpu->vectors.general(cpu->vectors.os, cpu);
 }
 
 /* ---- interrupts ---- */
@@ -257,7 +262,7 @@ bool r3000_coprocessor(struct r3000 *cpu, unsigned number) {
         if ((cpu->status & R3000_STATUS_COPROCESSOR(number)) != 0) {
             return true;
         }
-        if (raise_fault(cpu, R3000_CPU, 0, false) == R3000_SKIP) {
+        if (raise_coprocessor(cpu, number) == R3000_SKIP) {
             return false;
         }
     }
