@@ -43,6 +43,9 @@ static void charge_load(struct r3000 *cpu, bool cached) {
 /* Every store goes to memory (the caches write through), by way of the write buffer:
  * a full one holds the processor up until memory has taken the oldest. */
 static void charge_store(struct r3000 *cpu) {
+    if (context_current() == NULL) {
+        return;
+    }
     r3000_execute(cpu, 1);
     cpu->counters.stores++;
     const uint64_t entries = cpu->config.write_buffer_entries;

@@ -122,7 +122,12 @@ static struct aegis_environment *creditor(const struct aegis *aegis) {
 /* A new slice begins: its owner's, unless it has forfeited it. */
 static void begin_slice(struct aegis *aegis) {
     aegis->substitute = NULL;
-    aegis->position = (aegis->position + 1) % aegis->config.slices;
+    for (uint64_t i = 0; i < aegis->config.slices; i++) { /* positions that are free are passed over */
+        aegis->position = (aegis->position + 1) % aegis->config.slices;
+        if (aegis->slices[aegis->position].owner != NULL) {
+            break;
+        }
+    }
     struct aegis_environment *owner = aegis->slices[aegis->position].owner;
     if (owner == NULL || owner->excess < (int64_t)aegis->config.quantum) {
         return;
