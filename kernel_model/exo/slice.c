@@ -191,14 +191,14 @@ void aegis_slice_tick(struct aegis *aegis) {
     if (overran) {
         overrun(aegis, current, tick);
     }
-    begin_slice(aegis);
     if (overran && current->excess_ticks > aegis->config.excess_threshold) {
         aegis_environment_destroy(current);
         current = NULL;
-    } else if (current != NULL && !overran) {
-        end_slice(aegis, current, tick);
     }
-    if (current == NULL) {
+    begin_slice(aegis);
+    if (current != NULL && !overran) {
+        end_slice(aegis, current, tick);
+    } else if (current == NULL) {
         run_next(aegis);
     }
 }
