@@ -9,9 +9,15 @@
 #include "sim/engine.h"
 #include "sim/random.h"
 
+struct kernel_settings {
+    const struct config_node *operation;
+    uint64_t pages;
+};
 const struct param point_kernel_params[] = {
-    {"operation", PARAM_NODE, 0, "", NULL, NULL, NULL,
+    {"operation", PARAM_NODE, offsetof(struct kernel_settings, operation), "", NULL, NULL, NULL,
      "What a repetition does: the name of an operation of the systems, or a list of names, done in order"},
+    {"pages", PARAM_INTEGER, offsetof(struct kernel_settings, pages), "100", "1", "100000", NULL,
+     "For operations on a number of pages: how many"},
     {0},
 };
 
@@ -20,8 +26,7 @@ struct kernel_bench {
     struct machine *machine;
     struct operations *system;
     struct ledger *ledger;
-    const struct operation *sequence[OPERATIONS_SEQUENCE_MAX];
-    size_t count;
+    struct operations_plan plan;
     bool measuring, limit_reached, failed;
     uint64_t completed;
     struct error failure;
@@ -57,10 +62,10 @@ static void add_operation(struct kernel_bench *bench, const struct operations_op
         diagnostics_at(diagnostics, node, "kernel.operation: %s has no operation '%s'%s%s%s", ops->type_name, name,
                        nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
                        nearest != NULL ? "'?" : "");
-    } else if (bench->count == OPERATIONS_SEQUENCE_MAX) {
+    } else if (bench->plan.count == OPERATIONS_SEQUENCE_MAX) {
         diagnostics_at(diagnostics, node, "kernel.operation: more than %d operations", (int)OPERATIONS_SEQUENCE_MAX);
     } else {
-        bench->sequence[bench->count++] = operation;
+        bench->plan.sequence[bench->plan.count++] = operation;
     }
 }
 
@@ -68,10 +73,12 @@ static void read_operations(struct kernel_bench *bench, const struct operations_
                             struct diagnostics *diagnostics) {
     const struct config_node *root = config_root(bench->point->config);
     const struct config_node *kernel = config_get(root, "kernel");
-    const struct config_node *node = NULL;
-    if (!config_bind(kernel, point_kernel_params, &node, diagnostics)) {
+    struct kernel_settings settings = {0};
+    if (!config_bind(kernel, point_kernel_params, &settings, diagnostics)) {
         return;
     }
+    const struct config_node *node = settings.operation;
+    bench->plan.pages = settings.pages;
     if (node == NULL) {
         diagnostics_at(diagnostics, kernel != NULL ? kernel : root,
                        "kernel.operation is missing: what a repetition does");
@@ -146,7 +153,7 @@ static void on_limit(void *context) {
 
 static enum error_code simulate(struct kernel_bench *bench, struct error *error) {
     const struct operations_meter meter = {bench->ledger, on_completed, on_failed, bench};
-    const enum error_code code = bench->system->ops->begin(bench->system, bench->sequence, bench->count, &meter, error);
+    const enum error_code code = bench->system->ops->begin(bench->system, &bench->plan, &meter, error);
     if (code != OK) {
         return code;
     }

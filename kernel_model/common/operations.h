@@ -26,6 +26,13 @@ struct operation {
     void (*run)(struct operations *system);
 };
 
+/* What is to be repeated. */
+struct operations_plan {
+    const struct operation *sequence[OPERATIONS_SEQUENCE_MAX]; /* in this order */
+    size_t count;
+    uint64_t pages; /* for operations on a number of pages */
+};
+
 /* Counts repetitions; the experiment's. */
 struct operations_meter {
     struct ledger *ledger;
@@ -48,9 +55,9 @@ struct operations_ops {
     struct operations *(*create)(struct machine *machine, const struct config_node *node,
                                  struct diagnostics *diagnostics);
     void (*destroy)(struct operations *system);
-    /* Makes the thread that repeats a sequence of its operations from the start of the
-     * run on, without end. */
-    enum error_code (*begin)(struct operations *system, const struct operation *const *sequence, size_t count,
+    /* Makes the thread that repeats a plan of its operations from the start of the run on,
+     * without end. */
+    enum error_code (*begin)(struct operations *system, const struct operations_plan *plan,
                              const struct operations_meter *meter, struct error *error);
     void (*visit_stats)(const struct operations *system, const struct stats_sink *sink);
     void (*reset_stats)(struct operations *system);

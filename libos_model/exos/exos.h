@@ -16,6 +16,7 @@ struct exos_costs {
     struct cost procedure_call;    /* jal and jr with their delay slots */
     struct cost exception_handler; /* entered, and back behind the instruction */
     struct cost context_save, context_restore;
+    struct cost page_lookup;   /* in a linear page table, on a miss */
     struct cost revoke_choose; /* a frame to give back */
     struct cost stride_pick;
 };
@@ -43,14 +44,20 @@ struct exos_system {
     struct exos_profile profile;
     struct aegis *aegis;
     struct aegis_environment *measured, *partner;
-    const struct operation *sequence[OPERATIONS_SEQUENCE_MAX];
-    size_t count;
+    struct operations_plan plan;
     struct operations_meter meter;
-    /* What the operations share. */
-    struct exo_handle page;
-    uint64_t page_physical;
+    /* The measured program's pages from EXOS_DATA_AT on: a linear page table. */
+    struct exos_page *pages;
+    uint64_t page_count;
+};
+#define EXOS_DATA_AT UINT32_C(0x10000000)
+struct exos_page {
+    struct exo_handle handle;
+    bool write;
 };
 extern const struct operation exos_operations[];
+/* A miss on one of the measured program's pages: binds it again. False: it is none. */
+bool exos_page_fault(struct exos_system *system, const struct aegis_exception *exception);
 /* The environment that answers the measured one. */
 extern const struct aegis_program exos_partner_program;
 

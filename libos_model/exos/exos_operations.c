@@ -1,9 +1,9 @@
 /* exos_operations.c: what can be measured: each operation as a program would do it. */
+#include <stdlib.h>
+
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/transfer.h"
 #include "libos_model/exos/exos.h"
-
-enum { DATA_AT = 0x10000000 };
 
 static struct exos_system *system_of(struct operations *base) {
     return (struct exos_system *)base;
@@ -12,6 +12,42 @@ static struct exos_system *system_of(struct operations *base) {
 static void step(const struct exos_system *system, struct cost *cost) {
     cost->uses++;
     r3000_execute(system->aegis->cpu, cost->cycles);
+}
+
+/* ---- the measured program's pages ---- */
+
+/* At least `count` pages, the first of them bound with that right. */
+static enum error_code pages_make(struct exos_system *system, uint64_t count, bool write, struct error *error) {
+    enum error_code code = OK;
+    if (count > system->page_count) {
+        system->pages = realloc(system->pages, count * sizeof *system->pages);
+        SIM_ASSERT(system->pages != NULL);
+    }
+    for (uint64_t i = 0; i < count && code == OK; i++) {
+        struct exos_page *page = &system->pages[i];
+        uint64_t physical = 0;
+        if (i == system->page_count) {
+            code = aegis_frame_allocate(system->measured, 0, AEGIS_ANY_COLOR, &page->handle, &physical, error);
+            system->page_count += code == OK ? 1 : 0;
+        }
+        page->write = write;
+        if (code == OK) {
+            code = aegis_tlb_insert(system->measured, EXOS_DATA_AT + (uint32_t)i * AEGIS_PAGE, &page->handle, write,
+                                    error);
+        }
+    }
+    return code;
+}
+
+bool exos_page_fault(struct exos_system *system, const struct aegis_exception *exception) {
+    const uint64_t index = ((uint64_t)exception->bad_address - EXOS_DATA_AT) / AEGIS_PAGE;
+    const bool missing = exception->code == R3000_TLBL || exception->code == R3000_TLBS;
+    if (!missing || exception->bad_address < EXOS_DATA_AT || index >= system->page_count) {
+        return false;
+    }
+    step(system, &system->profile.exos.page_lookup);
+    return aegis_tlb_insert(system->measured, exception->bad_address, &system->pages[index].handle,
+                            system->pages[index].write, NULL) == OK;
 }
 
 /* ---- Table 4 ---- */
@@ -33,17 +69,12 @@ static void run_getpid_stack(struct operations *base) {
 
 /* A page that may be read, and not written. */
 static enum error_code prepare_page(struct operations *base, struct error *error) {
-    struct exos_system *system = system_of(base);
-    enum error_code code =
-        system->page_physical != 0
-            ? OK
-            : aegis_frame_allocate(system->measured, 0, AEGIS_ANY_COLOR, &system->page, &system->page_physical, error);
-    return code == OK ? aegis_tlb_insert(system->measured, DATA_AT, &system->page, false, error) : code;
+    return pages_make(system_of(base), 1, false, error);
 }
 
 static void run_unaligned(struct operations *base) {
     uint32_t value = 0;
-    (void)r3000_load(system_of(base)->aegis->cpu, DATA_AT + 1, 4, &value);
+    (void)r3000_load(system_of(base)->aegis->cpu, EXOS_DATA_AT + 1, 4, &value);
 }
 
 static void run_overflow(struct operations *base) {
@@ -56,7 +87,7 @@ static void run_coprocessor(struct operations *base) {
 }
 
 static void run_protection(struct operations *base) {
-    (void)r3000_store(system_of(base)->aegis->cpu, DATA_AT, 4, 1);
+    (void)r3000_store(system_of(base)->aegis->cpu, EXOS_DATA_AT, 4, 1);
 }
 
 /* ---- Table 6: to the partner and back ---- */
@@ -77,29 +108,17 @@ static void partner_entered(struct aegis_environment *environment) {
 
 const struct aegis_program exos_partner_program = {.name = "partner", .entered = partner_entered};
 
-/* ---- misses of the hardware's TLB that the software TLB serves ---- */
-
-/* Pages enough that each is out of the hardware's TLB when its turn comes again. */
-enum { WALK_PAGES = 128 };
+/* ---- a working set ---- */
 
 static enum error_code prepare_walk(struct operations *base, struct error *error) {
-    struct exos_system *system = system_of(base);
-    enum error_code code = OK;
-    for (uint32_t i = 1; i <= WALK_PAGES && code == OK; i++) {
-        struct exo_handle handle;
-        uint64_t physical = 0;
-        code = aegis_frame_allocate(system->measured, 0, AEGIS_ANY_COLOR, &handle, &physical, error);
-        if (code == OK) {
-            code = aegis_tlb_insert(system->measured, DATA_AT + i * AEGIS_PAGE, &handle, true, error);
-        }
-    }
-    return code;
+    return pages_make(system_of(base), system_of(base)->plan.pages, true, error);
 }
 
 static void run_walk(struct operations *base) {
+    const struct exos_system *system = system_of(base);
     uint32_t value = 0;
-    for (uint32_t i = 1; i <= WALK_PAGES; i++) {
-        (void)r3000_load(system_of(base)->aegis->cpu, DATA_AT + i * AEGIS_PAGE, 4, &value);
+    for (uint64_t i = 0; i < system->plan.pages; i++) {
+        (void)r3000_load(system->aegis->cpu, EXOS_DATA_AT + (uint32_t)i * AEGIS_PAGE, 4, &value);
     }
 }
 
@@ -113,5 +132,5 @@ const struct operation exos_operations[] = {
      run_coprocessor},
     {"exception_protection", "a store to a read-only page, handled by the application", prepare_page, run_protection},
     {"transfer", "a protected control transfer to another environment, and one back", NULL, run_transfer},
-    {"walk", "a load from each of 128 pages: more than the hardware's TLB holds", prepare_walk, run_walk},
+    {"walk", "a load from each of `pages` pages", prepare_walk, run_walk},
     {0}};

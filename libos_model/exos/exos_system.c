@@ -1,6 +1,5 @@
 /* exos_system.c: Aegis with the library OS, as a set of operations. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernel_model/common/system.h"
 #include "kernel_model/exo/slice.h"
@@ -72,6 +71,7 @@ static struct operations *create(struct machine *machine, const struct config_no
 static void destroy(struct operations *base) {
     struct exos_system *system = (struct exos_system *)base;
     aegis_free(system->aegis);
+    free(system->pages);
     free(system);
 }
 
@@ -79,9 +79,9 @@ static void destroy(struct operations *base) {
 
 static enum error_code prepare(struct exos_system *system, struct error *error) {
     enum error_code code = OK;
-    for (size_t i = 0; i < system->count && code == OK; i++) {
-        if (system->sequence[i]->prepare != NULL) {
-            code = system->sequence[i]->prepare(&system->base, error);
+    for (size_t i = 0; i < system->plan.count && code == OK; i++) {
+        if (system->plan.sequence[i]->prepare != NULL) {
+            code = system->plan.sequence[i]->prepare(&system->base, error);
         }
     }
     return code;
@@ -101,8 +101,8 @@ static void measured_main(struct aegis_environment *environment) {
         (void)aegis_user_work(environment, app);
         system->profile.exos.loop.uses++;
         r3000_execute(system->aegis->cpu, system->profile.exos.loop.cycles);
-        for (size_t i = 0; i < system->count; i++) {
-            system->sequence[i]->run(&system->base);
+        for (size_t i = 0; i < system->plan.count; i++) {
+            system->plan.sequence[i]->run(&system->base);
         }
         cpu_run(environment->main);
         ledger_end(environment->request, app, sim_now());
@@ -115,7 +115,9 @@ static void measured_main(struct aegis_environment *environment) {
 static enum r3000_resume measured_exception(struct aegis_environment *environment,
                                             const struct aegis_exception *exception) {
     struct exos_system *system = environment->state;
-    (void)exception;
+    if (exos_page_fault(system, exception)) {
+        return R3000_RETRY;
+    }
     return exos_skip(environment, &system->profile.exos);
 }
 
@@ -131,14 +133,12 @@ static void measured_notice(struct aegis_environment *environment, enum aegis_no
 static const struct aegis_program measured_program = {
     .name = "measured", .main = measured_main, .exception = measured_exception, .notice = measured_notice};
 
-static enum error_code begin(struct operations *base, const struct operation *const *sequence, size_t count,
+static enum error_code begin(struct operations *base, const struct operations_plan *plan,
                              const struct operations_meter *meter, struct error *error) {
     struct exos_system *system = (struct exos_system *)base;
-    const struct exo_limits limits = exo_limits_default();
+    struct exo_limits limits = exo_limits_default();
     struct exo_handle slice;
-    SIM_ASSERT(count <= OPERATIONS_SEQUENCE_MAX);
-    memcpy(system->sequence, sequence, count * sizeof *sequence);
-    system->count = count;
+    system->plan = *plan;
     system->meter = *meter;
     system->measured = aegis_environment_create(system->aegis, "measured", &limits, &measured_program, system, error);
     system->partner = aegis_environment_create(system->aegis, "partner", &limits, &exos_partner_program, system, error);
