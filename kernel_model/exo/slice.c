@@ -100,9 +100,11 @@ void aegis_slice_settle(struct aegis_environment *environment) {
 void aegis_slice_pass(struct aegis_environment *from, struct aegis_environment *to) {
     struct aegis *aegis = from->aegis;
     if (aegis->overrunner == from) {
+        const uint64_t ticks = from->excess_ticks; /* or accomplices would take turns for ever */
         aegis_slice_settle(from);
         aegis->overrunner = to;
         aegis->overrun_since = sim_now();
+        to->excess_ticks = ticks;
         aegis_post(to, AEGIS_SLICE_END);
         r3000_raise(aegis->cpu, 0);
     }
@@ -222,7 +224,8 @@ enum error_code aegis_yield(struct aegis_environment *environment, struct aegis_
         aegis_call_end(environment);
         return ERR_NOT_FOUND;
     }
-    struct aegis_environment *next = to != NULL ? to : successor(environment);
+    /* Once its slice is over, who comes next is not its to say. */
+    struct aegis_environment *next = to != NULL && aegis->overrunner != environment ? to : successor(environment);
     if (next == environment) {
         aegis_slice_settle(environment);
         aegis_call_end(environment);

@@ -23,7 +23,8 @@ struct aegis_slice {
 enum error_code aegis_slice_allocate(struct aegis_environment *environment, uint64_t position,
                                      struct exo_handle *handle, struct error *error);
 /* [env] Gives the processor up for the rest of the slice: to `to`, if it can run, or to
- * who comes next in the vector. Returns when its turn comes again. ERR_NOT_FOUND: `to`
+ * who comes next in the vector (always so once the slice is over: the next one is
+ * another's). Returns when its turn comes again. ERR_NOT_FOUND: `to`
  * cannot run (and the call has returned at once). */
 enum error_code aegis_yield(struct aegis_environment *environment, struct aegis_environment *to);
 

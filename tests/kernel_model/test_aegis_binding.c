@@ -279,3 +279,37 @@ Test(aegis_binding, environments_use_the_same_page_for_different_frames) {
     fixture_check_accounts();
     cr_expect_geq(alice->counters.yields + bob->counters.yields, 40);
 }
+
+/* Both are cached in the same slot of a software TLB of 64 entries, and the hardware's
+ * TLB keeps neither: only the tag tells them apart. */
+static enum r3000_resume bind_again(struct aegis_environment *environment, const struct aegis_exception *exception) {
+    handled++;
+    cr_expect_eq(aegis_tlb_insert(environment, exception->bad_address, &environment->frames->next->handle, true, NULL),
+                 OK);
+    return R3000_RETRY;
+}
+static void same_slot(struct aegis_environment *environment) {
+    uint64_t physical = 0;
+    uint32_t value = 0;
+    (void)fixture_frame(environment, &physical);
+    const uint32_t mark = environment->environment->number;
+    for (unsigned i = 0; i < 20; i++) {
+        cr_expect(r3000_store(cpu, PAGE_X, 4, mark));
+        for (uint32_t entry = 0; entry < 64; entry++) {
+            cpu->tlb[entry] = (struct r3000_tlb_entry){R3000_KSEG0 | entry << R3000_PAGE_BITS, 0};
+        }
+        (void)aegis_yield(environment, NULL);
+        cr_expect(reaches(environment, PAGE_X, &value) && value == mark, "another's memory at the same page");
+    }
+}
+Test(aegis_binding, the_software_tlbs_tag_has_the_address_space_id) {
+    static const struct aegis_program program = {
+        .name = "x", .main = same_slot, .exception = bind_again, .notice = fixture_obey};
+    config.stlb_entries = 64;
+    fixture_make();
+    alice = fixture_environment("alice", &program, 1);
+    bob = fixture_environment("bob", &program, 1);
+    fixture_run(SIM_S);
+    cr_expect_gt(aegis->stlb.conflicts, 10);
+    cr_expect_gt(handled, 10);
+}

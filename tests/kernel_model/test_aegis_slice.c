@@ -187,22 +187,50 @@ Test(aegis_slice, one_that_does_not_yield_is_destroyed_at_the_threshold) {
 /* ---- overrunning by proxy ---- */
 
 static void pass_on(struct aegis_environment *environment) {
-    struct aegis_environment *partner = environment == alice ? aegis->environments->next->next : alice;
+    const uint32_t partner = environment == alice ? 3 : 1; /* their numbers, in order of creation */
     for (;;) {
         fixture_compute(environment, 3 * SIM_MS);
-        (void)aegis_transfer(environment, partner->environment->number, AEGIS_SYNCHRONOUS);
+        (void)aegis_transfer(environment, partner, AEGIS_SYNCHRONOUS);
     }
 }
-Test(aegis_slice, transfers_between_accomplices_are_charged_too) {
-    static const struct aegis_program pings = {.name = "pings", .main = pass_on};
-    static const struct aegis_program pongs = {.name = "pongs", .entered = pass_on};
+static struct aegis_environment *mallory;
+static void run_accomplices(sim_time until, const struct aegis_program *first, const struct aegis_program *second) {
     fixture_make();
-    alice = fixture_environment("alice", &pings, 1);
+    alice = fixture_environment("alice", first, 1);
     bob = fixture_environment("bob", &obedient, 1);
-    struct aegis_environment *mallory = fixture_environment("mallory", &pongs, 0);
-    fixture_run(200 * SIM_MS);
+    mallory = fixture_environment("mallory", second, 0);
+    fixture_run(until);
+    aegis_account(aegis, aegis->current);
+}
+static const struct aegis_program pings = {.name = "pings", .main = pass_on};
+static const struct aegis_program pongs = {.name = "pongs", .entered = pass_on};
+
+Test(aegis_slice, transfers_between_accomplices_are_charged_too) {
+    run_accomplices(100 * SIM_MS, &pings, &pongs);
+    const int64_t quantum = 15625 * (int64_t)SIM_US;
     cr_expect_gt(mallory->excess, 0);
-    cr_expect_gt(bob->owed, 0);
     cr_expect_eq(alice->excess + mallory->excess, bob->owed + alice->owed);
+    cr_expect_geq((int64_t)bob->used + bob->owed + (int64_t)alice->counters.forfeited * quantum, 3 * quantum,
+                  "bob's slices are his, or owed to him");
+    fixture_check_accounts();
+}
+
+Test(aegis_slice, accomplices_do_not_hold_the_processor_for_ever) {
+    run_accomplices(2 * SIM_S, &pings, &pongs);
+    cr_expect_geq(aegis->destroyed, 1);
+    cr_expect_gt(bob->used, SIM_S);
+    fixture_check_accounts();
+}
+
+/* ... or by yielding to each other when their slice is over. */
+static void yield_to_accomplice(struct aegis_environment *environment, enum aegis_notice notice) {
+    if (notice == AEGIS_SLICE_END) {
+        (void)aegis_yield(environment, environment == alice ? mallory : alice);
+    }
+}
+Test(aegis_slice, a_slice_that_is_over_is_not_given_away) {
+    static const struct aegis_program colludes = {.name = "colludes", .main = spin, .notice = yield_to_accomplice};
+    run_accomplices(2 * SIM_S, &colludes, &colludes);
+    expect_share(bob, 0.5);
     fixture_check_accounts();
 }
