@@ -20,6 +20,8 @@ const struct param aegis_cost_params[] = {
     AEGIS_COST(stlb_probe, "one look into the software TLB"),
     AEGIS_COST(guaranteed_probe, "comparing one guaranteed mapping"),
     AEGIS_COST(capability_check, "comparing a presented capability with the kernel's"),
+    AEGIS_COST(capability_derive, "a slot filled below another"),
+    AEGIS_COST(capability_revoke, "a subtree walked; what was bound under it costs its own"),
     AEGIS_COST(tlb_insert, "recording a binding"),
     AEGIS_COST(tlb_remove, "finding the binding to undo"),
     AEGIS_COST(frame_allocate, "finding a free frame, and a capability for it"),

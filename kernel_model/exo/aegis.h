@@ -37,7 +37,7 @@ struct aegis_costs {
     struct cost system_call, system_call_stack;
     struct cost exception_dispatch;
     struct cost stlb_probe, guaranteed_probe;
-    struct cost capability_check;
+    struct cost capability_check, capability_derive, capability_revoke;
     struct cost tlb_insert, tlb_remove, frame_allocate, frame_release;
     struct cost transfer;
     struct cost slice_allocate, slice_tick, slice_switch, upcall;
@@ -207,6 +207,12 @@ struct aegis_environment *aegis_environment_find(struct aegis *aegis, uint32_t n
 /* [env] The number of the calling environment; with or without a kernel stack set up,
  * which only calls written in C need. */
 uint32_t aegis_number(struct aegis_environment *environment, bool with_stack);
+/* [env] Derives a capability with no more rights, for `to`: exo_derive. */
+enum error_code aegis_derive(struct aegis_environment *environment, const struct exo_handle *handle, unsigned rights,
+                             const struct aegis_environment *to, struct exo_handle *out, struct error *error);
+/* [env] Ends a capability and all below it: exo_revoke. */
+enum error_code aegis_revoke(struct aegis_environment *environment, const struct exo_handle *handle,
+                             struct error *error);
 /* [env] Ends the calling environment. Does not return. */
 void aegis_exit(struct aegis_environment *environment);
 
@@ -229,6 +235,8 @@ void aegis_reset_stats(struct aegis *aegis);
  * end: back to the user code that called. Without a context neither does anything. */
 void aegis_call_begin(struct aegis_environment *environment, ledger_component component, bool with_stack);
 void aegis_call_end(struct aegis_environment *environment);
+/* From here on the kernel works as `component`, for whom the environment worked. */
+void aegis_work(struct aegis *aegis, ledger_component component);
 /* A step's instructions. */
 void aegis_step(struct aegis *aegis, struct cost *cost);
 /* A word of the kernel's memory. */

@@ -159,6 +159,37 @@ uint32_t aegis_number(struct aegis_environment *environment, bool with_stack) {
     return number;
 }
 
+enum error_code aegis_derive(struct aegis_environment *environment, const struct exo_handle *handle, unsigned rights,
+                             const struct aegis_environment *to, struct exo_handle *out, struct error *error) {
+    struct aegis *aegis = environment->aegis;
+    if (to->dead) {
+        return error_set(error, ERR_NOT_FOUND, "%s: that environment has ended", environment->environment->name);
+    }
+    aegis_call_begin(environment, aegis_components.binding, true);
+    aegis_step(aegis, &aegis->costs->capability_check);
+    aegis_step(aegis, &aegis->costs->capability_derive);
+    const enum error_code code = exo_derive(environment->environment, handle, rights, to->environment, out, error);
+    aegis_call_end(environment);
+    return code;
+}
+
+/* A frame of its own that goes this way is given back, as by aegis_frame_release. */
+enum error_code aegis_revoke(struct aegis_environment *environment, const struct exo_handle *handle,
+                             struct error *error) {
+    struct aegis *aegis = environment->aegis;
+    aegis_call_begin(environment, aegis_components.binding, true);
+    aegis_step(aegis, &aegis->costs->capability_check);
+    aegis_step(aegis, &aegis->costs->capability_revoke);
+    const enum error_code code =
+        exo_check(environment->environment, handle, (enum exo_type)handle->type, EXO_CONTROL, NULL, error);
+    aegis_work(aegis, aegis_components.binding);
+    if (code == OK) {
+        exo_capability_revoke(aegis->kernel->capabilities, handle);
+    }
+    aegis_call_end(environment);
+    return code;
+}
+
 ledger_component aegis_user_work(struct aegis_environment *environment, ledger_component component) {
     const ledger_component was = environment->component;
     environment->component = component;

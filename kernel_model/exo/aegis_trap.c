@@ -23,9 +23,11 @@ void aegis_store(struct aegis *aegis, uint64_t physical, uint32_t value) {
     r3000_kernel_store(aegis->cpu, R3000_KSEG0 | (uint32_t)physical, value);
 }
 
-/* From here on the kernel works, for whom the environment worked. */
-static void kernel_work(struct aegis *aegis, ledger_component component) {
-    cpu_work_for(context_current(), component, aegis->current != NULL ? aegis_request(aegis->current) : NULL);
+void aegis_work(struct aegis *aegis, ledger_component component) {
+    struct context *context = context_current();
+    if (context != NULL) {
+        cpu_work_for(context, component, aegis->current != NULL ? aegis_request(aegis->current) : NULL);
+    }
 }
 
 static void user_work(struct aegis_environment *environment) {
@@ -71,7 +73,7 @@ void aegis_call_begin(struct aegis_environment *environment, ledger_component co
     if (with_stack) {
         stack_enter(environment);
     }
-    kernel_work(aegis, component);
+    aegis_work(aegis, component);
     cpu_run(context); /* what it does takes effect when its turn in time has come */
 }
 
@@ -80,7 +82,7 @@ void aegis_call_end(struct aegis_environment *environment) {
     if (context_current() == NULL) {
         return;
     }
-    kernel_work(aegis, aegis_components.trap);
+    aegis_work(aegis, aegis_components.trap);
     r3000_execute(aegis->cpu, CP0_MOVE + 1 + JUMP); /* EPC, behind the syscall, jump */
     r3000_rfe(aegis->cpu);
     user_work(environment);
@@ -89,13 +91,9 @@ void aegis_call_end(struct aegis_environment *environment) {
 enum error_code aegis_check_frames(struct aegis_environment *environment, const struct exo_handle *handle,
                                    unsigned rights, uint64_t *physical, uint64_t *count, struct error *error) {
     struct aegis *aegis = environment->aegis;
-    if (context_current() != NULL) {
-        aegis_step(aegis, &aegis->costs->capability_check);
-    }
+    aegis_step(aegis, &aegis->costs->capability_check);
     const enum error_code code = exo_memory_frames(environment->environment, handle, rights, physical, count, error);
-    if (context_current() != NULL) {
-        kernel_work(aegis, aegis_components.binding);
-    }
+    aegis_work(aegis, aegis_components.binding); /* the check below did its own bookkeeping */
     return code;
 }
 
@@ -103,7 +101,7 @@ enum error_code aegis_check_frames(struct aegis_environment *environment, const 
 
 static void on_entering(void *os, struct r3000 *cpu) {
     (void)cpu;
-    kernel_work(os, aegis_components.trap);
+    aegis_work(os, aegis_components.trap);
 }
 
 /* Three scratch registers go to the save area, and carry what happened; the
@@ -111,7 +109,7 @@ static void on_entering(void *os, struct r3000 *cpu) {
 static enum r3000_resume dispatch(struct aegis_environment *environment) {
     struct aegis *aegis = environment->aegis;
     struct r3000 *cpu = aegis->cpu;
-    kernel_work(aegis, aegis_components.dispatch);
+    aegis_work(aegis, aegis_components.dispatch);
     const uint32_t block = aegis_load(aegis, aegis->globals);
     const uint32_t save = aegis_load(aegis, block + AEGIS_BLOCK_SAVE_AREA);
     for (uint32_t i = 0; i < 3; i++) {
@@ -149,7 +147,7 @@ static enum r3000_resume on_general(void *os, struct r3000 *cpu) {
 static enum r3000_resume on_refill(void *os, struct r3000 *cpu) {
     struct aegis *aegis = os;
     struct aegis_environment *environment = aegis->current;
-    kernel_work(aegis, aegis_components.stlb);
+    aegis_work(aegis, aegis_components.stlb);
     r3000_execute(cpu, 2 * CP0_MOVE); /* EntryHi, BadVAddr */
     if (aegis_refill(environment, cpu->entry_hi)) {
         r3000_execute(cpu, CP0_MOVE + JUMP); /* EPC */

@@ -284,6 +284,7 @@ enum error_code aegis_frame_allocate(struct aegis_environment *environment, uint
     aegis_call_begin(environment, aegis_components.binding, true);
     aegis_step(aegis, &aegis->costs->frame_allocate);
     const enum error_code code = allocate(environment, wanted, color, &region, error);
+    aegis_work(aegis, aegis_components.binding);
     if (code == OK) {
         struct aegis_frame *frame = calloc(1, sizeof *frame);
         SIM_ASSERT(frame != NULL);

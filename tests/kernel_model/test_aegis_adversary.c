@@ -125,10 +125,10 @@ static void control_call(struct aegis_environment *environment) {
     struct exo_handle *slot = &pool[draw(POOL)];
     switch (draw(8)) {
     case 0:
-        (void)exo_derive(environment->environment, &handle, draw(EXO_ALL + 1), environment->environment, slot, NULL);
+        (void)aegis_derive(environment, &handle, draw(EXO_ALL + 1), environment, slot, NULL);
         break;
     case 1:
-        (void)exo_revoke(environment->environment, &handle, NULL);
+        (void)aegis_revoke(environment, &handle, NULL);
         break;
     case 2:
         if (draw(20) == 0) {

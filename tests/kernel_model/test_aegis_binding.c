@@ -49,7 +49,7 @@ static void present_bad_ones(struct aegis_environment *environment) {
     expect_refused(&stale, false, EXO_STALE);
     const struct exo_handle own = fixture_frame(environment, &physical);
     struct exo_handle reading;
-    cr_expect_eq(exo_derive(environment->environment, &own, EXO_READ, environment->environment, &reading, NULL), OK);
+    cr_expect_eq(aegis_derive(environment, &own, EXO_READ, environment, &reading, NULL), OK);
     expect_refused(&reading, true, EXO_OVERREACHING);
     reading.rights |= EXO_WRITE;
     expect_refused(&reading, true, EXO_FORGED);
@@ -107,6 +107,27 @@ static void shared(struct aegis_environment *environment) {
 }
 Test(aegis_binding, a_revoked_capability_takes_its_translations_along) {
     run_alice(shared);
+}
+
+/* A grandchild is passed on, and goes with its grandparent. */
+static void subtree(struct aegis_environment *environment) {
+    uint64_t physical = 0;
+    struct exo_handle child, grandchild, refused;
+    const struct exo_handle own = fixture_frame(environment, &physical);
+    cr_expect_eq(aegis_derive(environment, &own, EXO_READ | EXO_GRANT, environment, &child, NULL), OK);
+    cr_expect_eq(aegis_derive(environment, &child, EXO_READ | EXO_WRITE, environment, &refused, NULL), ERR_DENIED,
+                 "more rights than its parent");
+    cr_expect_eq(aegis_derive(environment, &child, EXO_READ, bob, &grandchild, NULL), OK);
+    cr_expect_eq(aegis_revoke(environment, &child, NULL), ERR_DENIED, "without the right to");
+    uint64_t named = 0, count = 0;
+    cr_expect_eq(exo_memory_frames(bob->environment, &grandchild, EXO_READ, &named, &count, NULL), OK);
+    cr_expect(named == physical && count == 1);
+    cr_expect_eq(aegis_revoke(environment, &own, NULL), OK);
+    cr_expect_eq(exo_memory_frames(bob->environment, &grandchild, EXO_READ, &named, &count, NULL), ERR_DENIED);
+    cr_expect(aegis_frame_is_free(environment, physical));
+}
+Test(aegis_binding, revoking_ends_the_subtree) {
+    run_alice(subtree);
 }
 
 /* ---- physical names ---- */
