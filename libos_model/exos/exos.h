@@ -32,6 +32,7 @@ void exos_slice_end(struct aegis_environment *environment, struct exos_costs *co
 void exos_give_back(struct aegis_environment *environment, struct exos_costs *costs);
 
 extern const struct operations_ops aegis_operations_ops;
+extern const struct operations_ops nested_operations_ops; /* nested_system.c */
 
 /* ---- The system behind aegis_operations_ops ---- */
 struct exos_profile {

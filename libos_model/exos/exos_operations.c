@@ -122,6 +122,25 @@ static void run_walk(struct operations *base) {
     }
 }
 
+/* ---- a page's rights ---- */
+
+static enum error_code prepare_protect(struct operations *base, struct error *error) {
+    return pages_make(system_of(base), 1, true, error);
+}
+
+static void set_right(struct exos_system *system, bool write) {
+    system->pages[0].write = write;
+    step(system, &system->profile.exos.page_lookup);
+    const enum error_code code =
+        aegis_tlb_insert(system->measured, EXOS_DATA_AT, &system->pages[0].handle, write, NULL);
+    SIM_ASSERT(code == OK);
+}
+
+static void run_protect(struct operations *base) {
+    set_right(system_of(base), false);
+    set_right(system_of(base), true);
+}
+
 const struct operation exos_operations[] = {
     {"procedure_call", "a call of an empty procedure", NULL, run_procedure_call},
     {"getpid", "a system call that needs no kernel stack", NULL, run_getpid},
@@ -133,4 +152,5 @@ const struct operation exos_operations[] = {
     {"exception_protection", "a store to a read-only page, handled by the application", prepare_page, run_protection},
     {"transfer", "a protected control transfer to another environment, and one back", NULL, run_transfer},
     {"walk", "a load from each of `pages` pages", prepare_walk, run_walk},
+    {"protect", "the right to write a page taken away, and given back", prepare_protect, run_protect},
     {0}};
