@@ -275,6 +275,25 @@ Test(aegis_binding, guaranteed_mappings_are_the_kernels_to_keep) {
     run_alice(guaranteed);
 }
 
+static void one_frame(struct aegis_environment *environment) {
+    uint64_t physical = 0;
+    const struct exo_handle handle = fixture_frame(environment, &physical);
+    for (uint32_t i = 0; i < 40; i++) {
+        cr_expect_eq(aegis_map_guaranteed(environment, PAGE_X + i * AEGIS_PAGE, &handle, true, NULL),
+                     i < 7 ? OK : ERR_SHARE, "mapping %u", i);
+    }
+    cr_expect_eq(environment->guaranteed, 2, "the frame, and the save area");
+    aegis_tlb_remove(environment, PAGE_X);
+    cr_expect_eq(environment->guaranteed, 2, "six more mappings name it");
+    for (uint32_t i = 1; i < 7; i++) {
+        aegis_tlb_remove(environment, PAGE_X + i * AEGIS_PAGE);
+    }
+    cr_expect_eq(environment->guaranteed, 1, "none does: it can be revoked");
+}
+Test(aegis_binding, guaranteed_mappings_are_counted_and_can_be_given_up) {
+    run_alice(one_frame);
+}
+
 /* ---- two address spaces ---- */
 
 static void same_page(struct aegis_environment *environment) {
