@@ -179,7 +179,9 @@ static void unbind(struct aegis *aegis, struct aegis_binding *binding) {
     const uint32_t hi = hi_of(binding->environment, binding->page);
     tlb_drop(aegis, hi);
     stlb_remove(&aegis->stlb, hi);
-    guaranteed_drop(binding->environment, hi);
+    if (binding->guaranteed) {
+        guaranteed_drop(binding->environment, hi);
+    }
     unlink_record(aegis, binding);
 }
 
@@ -372,6 +374,9 @@ static enum error_code insert(struct aegis_environment *environment, uint32_t pa
     if (code == OK) {
         aegis_step(aegis, &aegis->costs->tlb_insert);
         record(environment, page, *physical, handle->index);
+        if (find(environment, page)->guaranteed) { /* or a miss would bring the old rights back */
+            guaranteed_put(environment, hi_of(environment, page), lo_of(*physical, write));
+        }
         stlb_insert(&aegis->stlb, hi_of(environment, page), lo_of(*physical, write));
         tlb_put(aegis, hi_of(environment, page), lo_of(*physical, write));
     }
@@ -415,6 +420,7 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
     if (code == OK) {
         struct aegis_frame *frame = own_frame(environment, physical);
         if (frame != NULL) {
+            find(environment, page)->guaranteed = true;
             guaranteed_put(environment, hi_of(environment, page), lo_of(physical, write));
             environment->guaranteed += frame->guaranteed ? 0 : 1;
             frame->guaranteed = true;
@@ -429,5 +435,6 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
 
 void aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical, bool write) {
     record(environment, virtual_address, physical, NO_CAPABILITY);
+    find(environment, virtual_address)->guaranteed = true;
     guaranteed_put(environment, hi_of(environment, virtual_address), lo_of(physical, write));
 }

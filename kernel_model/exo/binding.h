@@ -18,6 +18,7 @@ struct aegis_binding {
     uint32_t page; /* virtual address */
     uint32_t frame;
     uint32_t capability; /* the slot of the one presented */
+    bool guaranteed;     /* the kernel keeps it, too */
 };
 
 enum { AEGIS_ANY_COLOR = UINT32_MAX };
