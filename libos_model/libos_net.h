@@ -38,9 +38,17 @@ struct libos_process {
     struct exo_environment *environment;
     struct exo_handle function;
     uint64_t registers; /* the function's, in its address space */
+    struct libos_region *regions;
+    struct libos_drive *drive; /* NULL: the system has none */
     uint8_t mac[6];
     struct libos_thread *threads;
     char name[32];
+};
+
+/* Memory of the process, where processor and devices find it. */
+struct libos_region {
+    struct libos_region *next;
+    uint64_t physical, device_address, length_bytes;
 };
 
 /* A packet in a buffer of the thread's pool, between arrival and the NIC. */
@@ -56,6 +64,18 @@ struct libos_packet {
 struct libos_neighbour {
     uint32_t ip; /* 0: none */
     uint8_t mac[6];
+};
+
+/* Something that a thread polls beside its receive ring, such as a storage queue:
+ * whatever the thread waits for, what comes here is taken. */
+struct libos_source {
+    struct libos_source *next;
+    bool (*ready)(const struct libos_source *source); /* memory says that something is there */
+    bool (*busy)(const struct libos_source *source);  /* something will come: the thread must not sleep */
+    uint64_t (*line)(const struct libos_source *source); /* that changes when it does; physical */
+    void (*take)(struct libos_source *source);           /* [thread] takes what is there */
+    void *context;
+    struct memory_watch watch;
 };
 
 struct libos_counters {
@@ -75,6 +95,8 @@ struct libos_thread {
     struct udp_stack stack;
     struct random_stream *random;
     struct memory_watch watch;
+    struct libos_source *sources; /* in the order in which they came */
+    struct libos_storage *storage; /* NULL: the system has no drive */
     uint64_t lines_at[LIBOS_STEP_COUNT]; /* working sets of the steps */
     struct libos_packet *packets;        /* by buffer */
     uint32_t queued;                     /* of them in sockets' queues */
@@ -134,6 +156,17 @@ void libos_charge(struct libos_thread *thread, enum libos_step step);
 void libos_stage(struct libos_thread *thread, ledger_component component, struct request *request);
 /* Zeroed memory of the process, whole frames; physical address, 0 on error. */
 uint64_t libos_memory(struct libos_process *process, uint64_t length_bytes, struct error *error);
+/* The region of the process's that has all of these bytes; NULL: none has. */
+const struct libos_region *libos_region_of(const struct libos_process *process, uint64_t physical,
+                                           uint64_t length_bytes);
+
+/* ---- libos_sources.c ---- */
+void libos_source_add(struct libos_thread *thread, struct libos_source *source);
+/* Takes what is there; false if nothing was. */
+bool libos_sources_take(struct libos_thread *thread);
+/* Waits until the receive ring or a source is ready: spins, or sleeps if `how` says so
+ * and nothing is under way at a source. Takes nothing. */
+void libos_idle(struct libos_thread *thread, enum system_wait how);
 
 /* ---- libos_socket.c ---- */
 enum error_code libos_socket_open_udp(struct system_thread *thread, uint16_t port, struct system_socket **socket);

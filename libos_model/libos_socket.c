@@ -178,35 +178,6 @@ struct libos_packet *libos_receive_packet(struct libos_thread *thread, struct li
 
 /* ---- waiting ---- */
 
-static void line_written(void *context) {
-    cpu_spin_wake(context);
-}
-
-/* Polls until a packet is ready. Between two polls nothing needs simulating: the
- * line is in L1 until the NIC writes it, which the watch tells. */
-static void spin(struct libos_thread *thread) {
-    struct memory *memory = thread->driver.memory;
-    const uint64_t cycles = libos_system_of(thread)->profile.steps[LIBOS_poll].cycles;
-    while (!vf_rx_ready(&thread->driver)) {
-        memory_watch_set(memory, &thread->watch, vf_rx_line(&thread->driver), line_written, thread->context);
-        cpu_spin(thread->context, cycles, vf_components.poll);
-        memory_watch_clear(memory, &thread->watch);
-    }
-}
-
-/* Sleeps until the doorbell rings. The interrupt is armed first and the ring looked
- * at again, so that no packet can fall between the two. */
-static void sleep_for_packet(struct libos_thread *thread) {
-    struct error error = {OK, ""};
-    vf_interrupt_arm(&thread->driver, thread->context);
-    if (vf_rx_ready(&thread->driver)) {
-        return;
-    }
-    thread->counters.sleeps++;
-    const enum error_code code = exo_end_point_wait(thread->thread, &thread->end_point, &error);
-    SIM_ASSERT_MSG(code == OK, "%s", error.text);
-}
-
 enum error_code libos_socket_wait(struct system_thread *base, struct system_socket *handle, enum system_wait how) {
     struct libos_thread *thread = libos_thread_of(base);
     struct libos_socket *socket = libos_socket_of(handle);
@@ -218,11 +189,8 @@ enum error_code libos_socket_wait(struct system_thread *base, struct system_sock
         thread->stack.variation = 1.0;
         cpu_work_for(thread->context, vf_components.poll, NULL);
         libos_charge(thread, LIBOS_poll);
-        if (how == SYSTEM_WAIT_SPIN) {
-            spin(thread);
-        } else if (!vf_rx_ready(&thread->driver)) {
-            sleep_for_packet(thread);
-        }
+        libos_idle(thread, how);
+        (void)libos_sources_take(thread);
         if (vf_rx_ready(&thread->driver)) {
             input(thread);
         }

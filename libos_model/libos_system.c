@@ -67,6 +67,11 @@ static void process_free(struct libos_process *process) {
     if (process->environment != NULL) {
         exo_environment_destroy(process->environment);
     }
+    while (process->regions != NULL) {
+        struct libos_region *region = process->regions;
+        process->regions = region->next;
+        free(region);
+    }
     free(process);
 }
 

@@ -31,7 +31,24 @@ uint64_t libos_memory(struct libos_process *process, uint64_t length_bytes, stru
         exo_memory_map(process->environment, &region, true, error) != OK) {
         return 0;
     }
+    struct libos_region *known = malloc(sizeof *known);
+    SIM_ASSERT(known != NULL);
+    *known = (struct libos_region){.next = process->regions,
+                                   .physical = region.physical,
+                                   .device_address = region.device_address,
+                                   .length_bytes = region.length_bytes};
+    process->regions = known;
     return region.physical;
+}
+
+const struct libos_region *libos_region_of(const struct libos_process *process, uint64_t physical,
+                                           uint64_t length_bytes) {
+    const struct libos_region *at = process->regions;
+    while (at != NULL && (physical < at->physical || length_bytes > at->length_bytes ||
+                          physical - at->physical > at->length_bytes - length_bytes)) {
+        at = at->next;
+    }
+    return at;
 }
 
 static void thread_main(void *argument) {
