@@ -28,6 +28,7 @@ struct libos_system {
     struct libos_profile profile;
     struct exo_kernel *kernel;
     struct device *nic;
+    struct exo_drive *drive; /* NULL: none */
     struct libos_process *processes, **processes_end;
     uint32_t process_count;
 };
@@ -70,8 +71,8 @@ struct libos_neighbour {
  * whatever the thread waits for, what comes here is taken. */
 struct libos_source {
     struct libos_source *next;
-    bool (*ready)(const struct libos_source *source); /* memory says that something is there */
-    bool (*busy)(const struct libos_source *source);  /* something will come: the thread must not sleep */
+    bool (*ready)(const struct libos_source *source);    /* memory says that something is there */
+    bool (*busy)(const struct libos_source *source);     /* something will come: the thread must not sleep */
     uint64_t (*line)(const struct libos_source *source); /* that changes when it does; physical */
     void (*take)(struct libos_source *source);           /* [thread] takes what is there */
     void *context;
@@ -95,9 +96,10 @@ struct libos_thread {
     struct udp_stack stack;
     struct random_stream *random;
     struct memory_watch watch;
-    struct libos_source *sources; /* in the order in which they came */
-    struct libos_storage *storage; /* NULL: the system has no drive */
+    struct libos_source *sources;        /* in the order in which they came */
+    struct libos_storage *storage;       /* NULL: the system has no drive */
     uint64_t lines_at[LIBOS_STEP_COUNT]; /* working sets of the steps */
+    uint64_t storage_lines_at;           /* and of storage's */
     struct libos_packet *packets;        /* by buffer */
     uint32_t queued;                     /* of them in sockets' queues */
     struct libos_socket *sockets[LIBOS_SOCKETS_HASH];

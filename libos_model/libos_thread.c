@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "libos_model/libos_net.h"
+#include "libos_model/libos_storage.h"
 
 void libos_charge(struct libos_thread *thread, enum libos_step step) {
     struct libos_system *system = libos_system_of(thread);
@@ -134,7 +134,8 @@ struct system_thread *libos_thread_create(struct system_process *base, unsigned 
     if (thread->thread != NULL) {
         thread->context = thread->thread->context;
     }
-    if (thread->thread == NULL || place_working_sets(thread, error) != OK || set_up_queue(thread, error) != OK) {
+    if (thread->thread == NULL || place_working_sets(thread, error) != OK || set_up_queue(thread, error) != OK ||
+        (process->drive != NULL && libos_storage_open(thread, error) != OK)) {
         libos_thread_free(thread);
         return NULL;
     }
@@ -147,6 +148,9 @@ struct system_thread *libos_thread_create(struct system_process *base, unsigned 
 void libos_thread_free(struct libos_thread *thread) {
     struct exo_environment *environment = thread->process->environment;
     struct error ignored;
+    if (thread->storage != NULL && thread->storage->queue.type != EXO_NONE) {
+        (void)exo_revoke(environment, &thread->storage->queue, &ignored);
+    }
     if (thread->doorbell.type != EXO_NONE) {
         (void)exo_revoke(environment, &thread->doorbell, &ignored);
     }
@@ -157,6 +161,7 @@ void libos_thread_free(struct libos_thread *thread) {
         exo_thread_destroy(thread->thread);
     }
     memory_watch_clear(libos_system_of(thread)->base.machine->memory, &thread->watch);
+    libos_storage_free(thread);
     libos_sockets_free(thread);
     vf_driver_fini(&thread->driver);
     random_stream_free(thread->random);

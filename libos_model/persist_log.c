@@ -186,7 +186,6 @@ struct persist_entry *persist_log_entry(struct persist_log *log, struct context 
     entry->capacity_bytes = bytes;
     entry->length_bytes = bytes;
     entry->request = NULL;
-    entry->owner = 0;
     entry->done = NULL;
     entry->context = NULL;
     *code = OK;

@@ -55,8 +55,8 @@ struct persist_log;
 struct persist_entry {
     uint64_t payload; /* physical: where the bytes go, before append */
     uint32_t capacity_bytes, length_bytes;
-    struct request *request; /* rides along; NULL: nobody's */
-    ledger_component owner;  /* who holds it before; "log_commit" does when `done` is called */
+    struct request *request; /* rides along, from whoever below "cpu" has it; "log_commit"
+                                has it when `done` is called; NULL: nobody's */
     enum error_code status;
     uint64_t position, sequence; /* once appended */
     /* Called once it is durable, or has failed; the entry is the log's again when it

@@ -24,12 +24,12 @@
 
 enum exo_type {
     EXO_NONE,
-    EXO_FRAMES,    /* a run of physical page frames */
-    EXO_FUNCTION,  /* a virtual function of a device */
-    EXO_QUEUE,     /* a queue pair of a function */
-    EXO_FILTER,    /* a part of header space, bound to a function */
-    EXO_DOORBELL,  /* an interrupt vector, bound to an end point */
-    EXO_END_POINT, /* where a thread is notified */
+    EXO_FRAMES,        /* a run of physical page frames */
+    EXO_FUNCTION,      /* a virtual function of a device */
+    EXO_QUEUE,         /* a queue pair of a function */
+    EXO_FILTER,        /* a part of header space, bound to a function */
+    EXO_DOORBELL,      /* an interrupt vector, bound to an end point */
+    EXO_END_POINT,     /* where a thread is notified */
     EXO_VSIC,          /* a virtual storage interface: a controller of an NVMe drive, or one emulated */
     EXO_STORAGE_QUEUE, /* a queue pair of a VSIC */
     EXO_VSA,           /* a virtual storage area: a part of a drive */

@@ -207,9 +207,8 @@ enum error_code exo_vsa_resize(struct exo_environment *environment, const struct
         return error_set(error, ERR_RANGE, "%s: a storage area has a size", environment->name);
     }
     const uint64_t held = exo_vsa_bytes_of(environment);
-    if (blocks > vsa->blocks &&
-        (held > environment->limits.storage_bytes ||
-         blocks - vsa->blocks > (environment->limits.storage_bytes - held) / size)) {
+    if (blocks > vsa->blocks && (held > environment->limits.storage_bytes ||
+                                 blocks - vsa->blocks > (environment->limits.storage_bytes - held) / size)) {
         return exo_storage_share(environment, error, "storage areas");
     }
     struct nvme_extent extents[EXO_VSA_EXTENTS_MAX];

@@ -201,12 +201,8 @@ enum error_code exo_vsic_grant(struct exo_environment *environment, struct exo_d
     }
     struct exo_vsic *vsic = calloc(1, sizeof *vsic);
     SIM_ASSERT(vsic != NULL);
-    *vsic = (struct exo_vsic){.next = kernel->vsics,
-                              .kernel = kernel,
-                              .holder = environment,
-                              .drive = drive,
-                              .number = number,
-                              .weight = 1};
+    *vsic = (struct exo_vsic){
+        .next = kernel->vsics, .kernel = kernel, .holder = environment, .drive = drive, .number = number, .weight = 1};
     kernel->vsics = vsic;
     environment->storage_interfaces_held++;
     enum error_code code = OK;
@@ -341,8 +337,8 @@ enum error_code exo_storage_queue_grant(struct exo_environment *environment, con
         .vsic = vsic, .holder = environment, .index = index, .entries = entries, .device_address = device_address};
     vsic->queues |= UINT64_C(1) << index;
     environment->storage_queues_held++;
-    code = exo_capability_grant(kernel->capabilities, handle, EXO_STORAGE_QUEUE, queue, environment->number, EXO_ALL,
-                                out);
+    code =
+        exo_capability_grant(kernel->capabilities, handle, EXO_STORAGE_QUEUE, queue, environment->number, EXO_ALL, out);
     if (code != OK) {
         queue_release(kernel, queue, 0, false);
         return exo_storage_exhausted(environment, error, "capability");

@@ -40,9 +40,9 @@ struct exo_vsic {
     struct exo_drive *drive;
     uint32_t number; /* function; 0: emulated */
     struct pcie_function *pcie;
-    uint64_t admin_physical, admin_address;         /* the admin queue's memory */
-    uint64_t queues;                                /* bit n: queue pair n + 1 is granted */
-    uint32_t closing_entries[EXO_VSIC_QUEUES_MAX];  /* of queue pair n + 1, given up but not idle yet; 0: none */
+    uint64_t admin_physical, admin_address;        /* the admin queue's memory */
+    uint64_t queues;                               /* bit n: queue pair n + 1 is granted */
+    uint32_t closing_entries[EXO_VSIC_QUEUES_MAX]; /* of queue pair n + 1, given up but not idle yet; 0: none */
     uint64_t closing_address[EXO_VSIC_QUEUES_MAX];
     struct exo_attachment *attachments;
     uint32_t weight;

@@ -50,8 +50,7 @@ static bool admit(struct exo_emulation *emulation, uint64_t physical) {
     const uint64_t frame = physical / MEMORY_FRAME_BYTES * MEMORY_FRAME_BYTES;
     const struct iommu *iommu = emulation->kernel->machine->iommu;
     uint64_t ignored = 0;
-    return iommu_mode(iommu) != IOMMU_ON ||
-           iommu_peek(iommu, emulation->pcie->requester_id, frame, true, &ignored) ||
+    return iommu_mode(iommu) != IOMMU_ON || iommu_peek(iommu, emulation->pcie->requester_id, frame, true, &ignored) ||
            iommu_map(emulation->domain, frame, frame, MEMORY_FRAME_BYTES, IOMMU_READ | IOMMU_WRITE) == OK;
 }
 

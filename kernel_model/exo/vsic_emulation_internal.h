@@ -9,8 +9,8 @@ struct exo_emulated {
     struct exo_emulation *emulation;
     struct exo_vsic *vsic; /* NULL: gone, and waits for its last command */
     struct exo_mapping *mappings;
-    uint64_t physical; /* of the rings */
-    uint64_t state;    /* lines that the kernel's own state of it takes */
+    uint64_t physical;        /* of the rings */
+    uint64_t state;           /* lines that the kernel's own state of it takes */
     uint64_t taken, answered; /* requests, completions: places in the rings and their laps */
     uint32_t under_way;
     struct {

@@ -34,20 +34,20 @@ static enum error_code make_queue(struct exo_emulation *emulation, uint32_t entr
     if (admin == 0 || at == 0 || copies == 0) {
         return error_set(error, ERR_EXHAUSTED, "no memory to emulate storage interfaces of %s", device->name);
     }
-    const struct nvme_pair_config config = {.machine = kernel->machine,
-                                            .queue = 1,
-                                            .entries = entries,
-                                            .physical = at,
-                                            .device_address = at,
-                                            .doorbells = emulation->pcie->bar_address[0],
-                                            .doorbell_stride = nvme_doorbell_stride(device),
-                                            .block_bytes = nvme_block_bytes(device),
-                                            .costs = {.submit = &kernel->costs->emulation_submit,
-                                                      .complete = &kernel->costs->emulation_reap},
-                                            .working_set = kernel->working_set,
-                                            .submit = exo_emulation_component,
-                                            .doorbell = exo_emulation_component,
-                                            .complete = exo_emulation_component};
+    const struct nvme_pair_config config = {
+        .machine = kernel->machine,
+        .queue = 1,
+        .entries = entries,
+        .physical = at,
+        .device_address = at,
+        .doorbells = emulation->pcie->bar_address[0],
+        .doorbell_stride = nvme_doorbell_stride(device),
+        .block_bytes = nvme_block_bytes(device),
+        .costs = {.submit = &kernel->costs->emulation_submit, .complete = &kernel->costs->emulation_reap},
+        .working_set = kernel->working_set,
+        .submit = exo_emulation_component,
+        .doorbell = exo_emulation_component,
+        .complete = exo_emulation_component};
     nvme_pair_init(&emulation->pair, &config);
     emulation->ios = calloc(entries, sizeof *emulation->ios);
     SIM_ASSERT(emulation->ios != NULL);
@@ -77,8 +77,8 @@ enum error_code exo_emulation_start(struct exo_drive *drive, unsigned core, uint
     }
     struct exo_emulation *emulation = calloc(1, sizeof *emulation);
     SIM_ASSERT(emulation != NULL);
-    *emulation = (struct exo_emulation){
-        .drive = drive, .kernel = kernel, .core = core, .pcie = nvme_function(drive->device, 0)};
+    *emulation =
+        (struct exo_emulation){.drive = drive, .kernel = kernel, .core = core, .pcie = nvme_function(drive->device, 0)};
     drive->emulation = emulation;
     emulation->domain = iommu_domain_create(kernel->machine->iommu, frames_allocate_callback, kernel->frames, error);
     enum error_code code = emulation->domain == NULL
@@ -137,10 +137,8 @@ struct exo_emulated *exo_emulated_create(struct exo_emulation *emulation, struct
     }
     struct exo_emulated *emulated = calloc(1, sizeof *emulated);
     SIM_ASSERT(emulated != NULL);
-    *emulated = (struct exo_emulated){.emulation = emulation,
-                                      .vsic = vsic,
-                                      .physical = physical,
-                                      .state = physical + rings * MEMORY_FRAME_BYTES};
+    *emulated = (struct exo_emulated){
+        .emulation = emulation, .vsic = vsic, .physical = physical, .state = physical + rings * MEMORY_FRAME_BYTES};
     emulation->emulated[at] = emulated;
     return emulated;
 }
