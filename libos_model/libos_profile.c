@@ -33,6 +33,7 @@ const struct param libos_profile_params[] = {
     {.key = "storage",
      .type = PARAM_NODE,
      .offset = offsetof(struct libos_profile, storage_node),
+     .default_text = "none",
      .help = "costs of storage: driver, log, files"},
     {0}};
 
@@ -126,6 +127,7 @@ const struct param libos_config_params[] = {
     {.key = "storage",
      .type = PARAM_NODE,
      .offset = offsetof(struct libos_config, storage_node),
+     .default_text = "none",
      .help = "the drive whose virtual functions are granted; left out: none"},
     ROW("storage_interface_share", PARAM_INTEGER, limits.storage_interfaces, "4", "0", "64",
         "virtual storage interfaces that a process may have"),

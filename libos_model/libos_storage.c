@@ -141,21 +141,11 @@ static enum error_code open_pair(struct libos_storage *storage, struct error *er
         return ERR_EXHAUSTED;
     }
     const struct libos_region *region = libos_region_of(process, physical, 1);
-    struct exo_storage_binding binding;
-    const enum error_code code =
-        exo_storage_queue_grant(process->environment, &process->drive->vsic, region->device_address, entries, false,
-                                &binding, &storage->queue, error);
-    if (code != OK) {
-        return code;
-    }
     struct libos_storage_costs *costs = &system->profile.storage;
     const struct nvme_pair_config config = {.machine = system->base.machine,
-                                            .queue = binding.queue,
                                             .entries = entries,
                                             .physical = physical,
                                             .device_address = region->device_address,
-                                            .doorbells = binding.doorbells,
-                                            .doorbell_stride = binding.doorbell_stride,
                                             .block_bytes = nvme_block_bytes(system->drive->device),
                                             .costs = {.submit = &costs->submit, .complete = &costs->complete},
                                             .working_set = thread->storage_lines_at,
@@ -163,7 +153,16 @@ static enum error_code open_pair(struct libos_storage *storage, struct error *er
                                             .doorbell = libos_storage_components.doorbell,
                                             .complete = libos_storage_components.in};
     nvme_pair_init(&storage->pair, &config);
-    return OK;
+    const struct exo_queue_memory memory = {.submission = region->device_address,
+                                            .completion = region->device_address + (storage->pair.cq - physical),
+                                            .entries = entries};
+    struct exo_storage_binding binding = {0};
+    const enum error_code code = exo_storage_queue_grant(process->environment, &process->drive->vsic, &memory, false,
+                                                         &binding, &storage->queue, error);
+    storage->pair.config.queue = binding.queue;
+    storage->pair.config.doorbells = binding.doorbells;
+    storage->pair.config.doorbell_stride = binding.doorbell_stride;
+    return code;
 }
 
 static enum error_code open_ring(struct libos_storage *storage, struct error *error) {

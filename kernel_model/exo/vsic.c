@@ -41,6 +41,11 @@ struct exo_drive *exo_drive_add(struct exo_kernel *kernel, struct device *device
                         (unsigned long long)reserved_blocks);
         return NULL;
     }
+    if (nvme_namespace_blocks(device, 1) != 0) {
+        (void)error_set(error, ERR_OVERLAP, "%s has a namespace already: default_namespace: false is due",
+                        device->name);
+        return NULL;
+    }
     struct exo_drive *drive = calloc(1, sizeof *drive);
     SIM_ASSERT(drive != NULL);
     *drive = (struct exo_drive){.next = kernel->drives, .kernel = kernel, .device = device};
@@ -231,25 +236,21 @@ bool exo_vsic_is_emulated(struct exo_environment *environment, const struct exo_
 /* ---- queue pairs ---- */
 
 /* The kernel's view of a pair: what the drive needs to know of it. */
-static struct nvme_pair pair_of(const struct exo_vsic *vsic, uint32_t index, uint32_t entries,
-                                uint64_t device_address) {
+static struct nvme_pair pair_of(const struct exo_vsic *vsic, uint32_t index, const struct exo_queue_memory *memory) {
     return (struct nvme_pair){.config = {.machine = vsic->kernel->machine,
                                          .queue = (uint16_t)(index + 1),
-                                         .entries = entries,
-                                         .device_address = device_address,
-                                         .doorbell_stride = nvme_doorbell_stride(vsic->drive->device),
-                                         .block_bytes = nvme_block_bytes(vsic->drive->device)}};
+                                         .entries = memory->entries,
+                                         .device_address = memory->submission},
+                              .cq = memory->completion - memory->submission}; /* from `physical`, 0, on */
 }
 
 /* Pairs that were given up with commands under way are deleted once these have ended. */
 static void close_pairs(struct exo_vsic *vsic) {
+    const struct exo_queue_memory nowhere = {0, 0, 0};
     for (uint32_t i = 0; i < EXO_VSIC_QUEUES_MAX; i++) {
-        if (vsic->closing_entries[i] == 0) {
-            continue;
-        }
-        const struct nvme_pair pair = pair_of(vsic, i, vsic->closing_entries[i], vsic->closing_address[i]);
-        if (nvme_boot_delete_pair(vsic->drive->device, vsic->number, &pair) == OK) {
-            vsic->closing_entries[i] = 0;
+        const struct nvme_pair pair = pair_of(vsic, i, &nowhere);
+        if ((vsic->closing >> i & 1) != 0 && nvme_boot_delete_pair(vsic->drive->device, vsic->number, &pair) == OK) {
+            vsic->closing &= ~(UINT64_C(1) << i);
             vsic->queues &= ~(UINT64_C(1) << i);
         }
     }
@@ -264,8 +265,7 @@ static void queue_release(void *context, void *object, uint32_t index, bool deri
         return;
     }
     struct exo_vsic *vsic = queue->vsic;
-    vsic->closing_entries[queue->index] = queue->entries;
-    vsic->closing_address[queue->index] = queue->device_address;
+    vsic->closing |= UINT64_C(1) << queue->index;
     close_pairs(vsic);
     queue->holder->storage_queues_held--;
     free(queue);
@@ -277,12 +277,12 @@ static enum error_code map_doorbells(struct exo_storage_queue *queue, uint32_t c
     const uint32_t stride = nvme_doorbell_stride(vsic->drive->device);
     const uint64_t first = NVME_SQ_DOORBELL(queue->index + 1, stride) / MEMORY_FRAME_BYTES * MEMORY_FRAME_BYTES;
     const uint64_t last = NVME_CQ_DOORBELL(queue->index + 1, stride) / MEMORY_FRAME_BYTES * MEMORY_FRAME_BYTES;
-    uint64_t at = 0;
-    const enum error_code code =
-        exo_mapping_add(&queue->mappings, queue->holder, capability, vsic->pcie->bar_address[0] + first, &at,
-                        last - first + MEMORY_FRAME_BYTES, true, false);
-    *registers = at - first;
-    return code;
+    /* All of the function's registers have their place, so that those that are not mapped
+     * fault instead of being something else. */
+    *registers = exo_environment_reserve(queue->holder, vsic->pcie->bar_bytes[0]);
+    uint64_t at = *registers + first;
+    return exo_mapping_add(&queue->mappings, queue->holder, capability, vsic->pcie->bar_address[0] + first, &at,
+                           last - first + MEMORY_FRAME_BYTES, true, false);
 }
 
 static enum error_code check_queue(struct exo_environment *environment, struct exo_vsic *vsic, uint32_t entries,
@@ -309,7 +309,7 @@ static enum error_code check_queue(struct exo_environment *environment, struct e
 }
 
 enum error_code exo_storage_queue_grant(struct exo_environment *environment, const struct exo_handle *handle,
-                                        uint64_t device_address, uint32_t entries, bool interrupts,
+                                        const struct exo_queue_memory *memory, bool interrupts,
                                         struct exo_storage_binding *binding, struct exo_handle *out,
                                         struct error *error) {
     struct exo_kernel *kernel = environment->kernel;
@@ -321,11 +321,11 @@ enum error_code exo_storage_queue_grant(struct exo_environment *environment, con
     }
     struct exo_vsic *vsic = object;
     uint32_t index = 0;
-    code = check_queue(environment, vsic, entries, &index, error);
+    code = check_queue(environment, vsic, memory->entries, &index, error);
     if (code != OK) {
         return code;
     }
-    const struct nvme_pair pair = pair_of(vsic, index, entries, device_address);
+    const struct nvme_pair pair = pair_of(vsic, index, memory);
     const int vector = interrupts ? (int)index + 1 : -1;
     code = nvme_boot_pair(vsic->drive->device, vsic->number, &pair, vector, error);
     if (code != OK) {
@@ -333,8 +333,7 @@ enum error_code exo_storage_queue_grant(struct exo_environment *environment, con
     }
     struct exo_storage_queue *queue = calloc(1, sizeof *queue);
     SIM_ASSERT(queue != NULL);
-    *queue = (struct exo_storage_queue){
-        .vsic = vsic, .holder = environment, .index = index, .entries = entries, .device_address = device_address};
+    *queue = (struct exo_storage_queue){.vsic = vsic, .holder = environment, .index = index};
     vsic->queues |= UINT64_C(1) << index;
     environment->storage_queues_held++;
     code =

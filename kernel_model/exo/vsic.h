@@ -40,10 +40,9 @@ struct exo_vsic {
     struct exo_drive *drive;
     uint32_t number; /* function; 0: emulated */
     struct pcie_function *pcie;
-    uint64_t admin_physical, admin_address;        /* the admin queue's memory */
-    uint64_t queues;                               /* bit n: queue pair n + 1 is granted */
-    uint32_t closing_entries[EXO_VSIC_QUEUES_MAX]; /* of queue pair n + 1, given up but not idle yet; 0: none */
-    uint64_t closing_address[EXO_VSIC_QUEUES_MAX];
+    uint64_t admin_physical, admin_address; /* the admin queue's memory */
+    uint64_t queues;                        /* bit n: queue pair n + 1 is granted */
+    uint64_t closing;                       /* bit n: it was given up, and is not idle yet */
     struct exo_attachment *attachments;
     uint32_t weight;
     struct nvme_rate rate;
@@ -53,8 +52,7 @@ struct exo_vsic {
 struct exo_storage_queue {
     struct exo_vsic *vsic;
     struct exo_environment *holder;
-    uint32_t index, entries; /* queue pair index + 1 */
-    uint64_t device_address;
+    uint32_t index;               /* queue pair index + 1 */
     struct exo_mapping *mappings; /* of its doorbells */
 };
 
@@ -77,12 +75,17 @@ struct exo_storage_binding {
                            queue's two doorbells alone are mapped */
     uint32_t doorbell_stride;
 };
-/* A queue pair in the environment's memory at `device_address` (whatever lies there:
- * the IOMMU is who says what the drive may reach), with so many entries in both
+/* Where a queue pair lies, as the drive sees the environment's memory. Whatever lies
+ * there: the IOMMU is who says what the drive may reach. */
+struct exo_queue_memory {
+    uint64_t submission, completion;
+    uint32_t entries; /* of both queues */
+};
+/* A queue pair in the environment's memory, with so many entries in both
  * queues and interrupts by MSI-X vector `queue`, or without. Takes EXO_BIND.
  * ERR_SHARE, ERR_EXHAUSTED, ERR_RANGE for a size that queues cannot have. */
 enum error_code exo_storage_queue_grant(struct exo_environment *environment, const struct exo_handle *vsic,
-                                        uint64_t device_address, uint32_t entries, bool interrupts,
+                                        const struct exo_queue_memory *memory, bool interrupts,
                                         struct exo_storage_binding *binding, struct exo_handle *out,
                                         struct error *error);
 
