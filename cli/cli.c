@@ -29,6 +29,11 @@ const struct cli_command cli_commands[] = {
      "Exit code 3 if a figure misses: no simulated value, or a prediction that is off\n"
      "by more than 10 %.",
      CLI_JOBS | CLI_OUT, 0, 1, cli_validate},
+    {"sensitivity", "CONFIG", "tell what hangs on the values that an experiment assumes",
+     "Sets each value that says 'assumed' to both ends of its range, one at a time, runs\n"
+     "the experiment, prints how much latency and throughput change at most, and writes\n"
+     "sensitivity.csv.",
+     CLI_SET | CLI_JOBS | CLI_OUT, 1, 1, cli_sensitivity},
     {"fit", "PROFILE", "fit a profile's calibrated keys to their published tables",
      "Adjusts the keys that name a table ('fit: paper/table'), by least squares over\n"
      "real runs, and writes the profile. PROFILE is a path, or the name of one below\n"
@@ -54,7 +59,7 @@ static void print_help(FILE *out) {
                 "commands:\n",
                 out);
     for (const struct cli_command *command = cli_commands; command->name != NULL; ++command) {
-        (void)fprintf(out, "  %-9s %-16s %s\n", command->name, command->words, command->help);
+        (void)fprintf(out, "  %-11s %-16s %s\n", command->name, command->words, command->help);
     }
     (void)fputs("\nstillsuit help COMMAND tells a command's options.\n\n", out);
     (void)fputs(exit_codes, out);

@@ -99,6 +99,7 @@ int cli_report(const struct cli_arguments *arguments);
 int cli_list(const struct cli_arguments *arguments);
 int cli_describe(const struct cli_arguments *arguments);
 int cli_validate(const struct cli_arguments *arguments);
+int cli_sensitivity(const struct cli_arguments *arguments);
 int cli_fit(const struct cli_arguments *arguments);
 int cli_help(const struct cli_arguments *arguments);
 

@@ -93,6 +93,30 @@ int cli_run(const struct cli_arguments *arguments) {
     return show(&summary, (arguments->given & CLI_NO_PLOT) == 0);
 }
 
+int cli_sensitivity(const struct cli_arguments *arguments) {
+    char path[CLI_PATH_BYTES], folder[CLI_PATH_BYTES];
+    struct experiment *experiment = load(arguments->words[0], arguments);
+    if (experiment == NULL || !cli_find_config(arguments->words[0], experiment_folders, path, sizeof path)) {
+        return CLI_USAGE;
+    }
+    (void)snprintf(folder, sizeof folder, "results/%s", experiment_name(experiment));
+    experiment_free(experiment);
+    const struct sensitivity_options options = {
+        .experiment = path,
+        .settings = arguments->settings,
+        .setting_count = arguments->setting_count,
+        .out = arguments->out != NULL ? arguments->out : folder,
+        .jobs = (unsigned)arguments->jobs,
+        .progress = isatty(STDERR_FILENO) == 1,
+    };
+    struct error error = {0};
+    if (sensitivity_run(&options, stdout, &error) != OK) {
+        return failed(&error);
+    }
+    (void)printf("written: %s/sensitivity.csv\n", options.out);
+    return CLI_OK;
+}
+
 int cli_check(const struct cli_arguments *arguments) {
     int result = CLI_OK;
     if (!cli_load_types(arguments)) {

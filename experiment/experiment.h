@@ -97,6 +97,19 @@ struct fit_options {
 };
 enum error_code fit_run(const struct fit_options *options, double *largest_change, FILE *out, struct error *error);
 
+/* Runs an experiment with each value that its configuration assumes (`assumed:` with
+ * `range:`) at both ends of its range, one at a time, prints how much latency and
+ * throughput change at most, and writes <out>/sensitivity.csv. */
+struct sensitivity_options {
+    const char *experiment; /* path */
+    const char *const *settings;
+    size_t setting_count;
+    const char *out; /* folder */
+    unsigned jobs;
+    bool progress;
+};
+enum error_code sensitivity_run(const struct sensitivity_options *options, FILE *out, struct error *error);
+
 /* Draws the experiment's plots from its results folder with gnuplot: PNG and SVG. */
 enum error_code plot_run(const char *folder, FILE *out, struct error *error);
 

@@ -7,7 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "experiment/results.h"
 
 /* A miss of 5 %, or of 0.02 of the table's unit, counts 1: the precision to which
  * the papers print. */
@@ -197,14 +198,7 @@ enum error_code fit_run(const struct fit_options *options, double *largest_chang
         *largest_change = report(fit, out);
         code = options->check_only ? OK : fit_write_profile(fit, error);
     }
-    static const char *const files[] = {"breakdown.csv", "latency.csv", "throughput.csv", "utilization.csv",
-                                        "counters.csv",  "config.yaml", "manifest.json",  ".points"};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        char path[128];
-        (void)snprintf(path, sizeof path, "%s/%s", fit->folder, files[i]);
-        (void)remove(path);
-    }
-    (void)rmdir(fit->folder);
+    results_remove(fit->folder);
     config_free(fit->profile);
     paper_free(fit->paper);
     free(fit);

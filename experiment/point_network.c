@@ -27,7 +27,7 @@ struct bench {
     struct interpreter *interpreter;
     struct also *also;
     size_t rows_group;
-    bool has_rows;
+    bool has_rows, span_rows;
     enum phase phase;
     bool warm_by_time;
     uint64_t completed;
@@ -35,8 +35,25 @@ struct bench {
     bool limit_reached, failed;
 };
 
+/* Rows that the script measures by name (spans.h) are no components. All are, or none. */
+static bool rows_are_spans(struct bench *bench) {
+    const struct experiment *experiment = bench->point->experiment;
+    size_t spans = 0;
+    for (size_t i = 0; bench->script != NULL && i < experiment->row_count; i++) {
+        const char *span;
+        for (size_t s = 0; (span = script_span(bench->script, s)) != NULL; s++) {
+            spans += strcmp(span, experiment->rows[i]) == 0;
+        }
+    }
+    return spans > 0 && spans == experiment->row_count;
+}
+
 static bool add_rows(struct bench *bench, struct diagnostics *diagnostics) {
     const struct experiment *experiment = bench->point->experiment;
+    bench->span_rows = rows_are_spans(bench);
+    if (bench->span_rows) {
+        return true;
+    }
     ledger_component rows[PLAN_ROWS_MAX];
     bool good = true;
     const struct config_node *list = config_path(config_root(bench->point->config), "report.rows");
@@ -120,12 +137,12 @@ static bool build(struct bench *bench, const struct plan_point *point, struct di
     bench->ledger = ledger_create("requests");
     const struct config_node *workload = config_get(root, "workload");
     build_machine(bench, diagnostics);
-    (void)add_rows(bench, diagnostics);
     if (workload != NULL) {
         bench->script = script_load_workload(workload, diagnostics);
     } else {
         diagnostics_at(diagnostics, root, "'workload' is missing");
     }
+    (void)add_rows(bench, diagnostics);
     const struct system_ops *ops = find_type(point, diagnostics);
     if (ops != NULL) {
         bench->system = ops->create(bench->machine, point->system_node, diagnostics);
@@ -267,12 +284,25 @@ static void write_drops(FILE *out, const struct bench *bench) {
     }
 }
 
+static void write_spans(FILE *out, const struct bench *bench) {
+    const char *names[SPANS_MAX];
+    struct spans spans;
+    interpreter_spans(bench->interpreter, &spans);
+    for (size_t i = 0; i < spans.count; i++) {
+        names[i] = script_span(bench->script, i);
+    }
+    results_write_spans(out, bench->point, &spans, names, histogram_mean(ledger_latency(bench->ledger)) / 1e6,
+                        bench->span_rows);
+    spans_free(&spans);
+}
+
 static void write_results(FILE *out, struct bench *bench) {
     const struct plan_point *point = bench->point;
     const struct client_stats stats = client_stats(bench->client);
     const double seconds = (double)stats.elapsed / 1e15;
     const uint64_t live = ledger_audit(bench->ledger, sim_now());
     results_write_breakdown(out, point, bench->ledger, bench->rows_group, bench->has_rows);
+    write_spans(out, bench);
     results_write_latency(out, point, ledger_latency(bench->ledger));
     results_write_throughput(out, point, (double)stats.offered / seconds, (double)stats.completed / seconds,
                              (double)stats.dropped / seconds, (double)stats.payload_bytes / seconds);

@@ -57,6 +57,19 @@ void results_write_breakdown(FILE *out, const struct plan_point *point, struct l
     write_distribution(out, point, "end_to_end", "total", ledger_latency(ledger), whole_ns);
 }
 
+void results_write_spans(FILE *out, const struct plan_point *point, const struct spans *spans, const char *const *names,
+                         double whole_ns, bool are_rows) {
+    for (size_t i = 0; i < spans->count; i++) {
+        write_distribution(out, point, names[i], "total", &spans->each[i], whole_ns);
+    }
+    if (spans->count > 0) {
+        write_distribution(out, point, "spans", "total", &spans->sum, whole_ns);
+    }
+    if (are_rows) {
+        write_distribution(out, point, "rows", "total", &spans->sum, whole_ns);
+    }
+}
+
 void results_write_latency(FILE *out, const struct plan_point *point, const struct histogram *latency) {
     static const double quantiles[] = {0.5, 0.9, 0.99, 0.999, 0.9999};
     begin_row(out, point, RESULT_LATENCY);

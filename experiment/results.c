@@ -14,6 +14,8 @@ static const char *const columns[RESULT_FILES] = {
     "instance,counter,value",
 };
 
+#define DIGEST_SEED UINT64_C(0xcbf29ce484222325) /* FNV-1a */
+
 static void digest_add(uint64_t *digest, const char *text) {
     for (; *text != '\0'; text++) {
         *digest = (*digest ^ (uint8_t)*text) * UINT64_C(0x100000001b3); /* FNV-1a */
@@ -46,7 +48,8 @@ static FILE *open_in(const struct results_folder *folder, const char *name, stru
 enum error_code results_open(struct results_folder *folder, const struct experiment *experiment, const char *path,
                              struct error *error) {
     memset(folder, 0, sizeof *folder);
-    folder->digest = UINT64_C(0xcbf29ce484222325);
+    folder->digest = DIGEST_SEED;
+    folder->axes = experiment_axes(experiment);
     (void)snprintf(folder->path, sizeof folder->path, "%s", path);
     if (!results_make_folders(path)) {
         return error_set(error, ERR_IO, "cannot make the folder %s: %s", path, strerror(errno));
@@ -73,6 +76,16 @@ enum error_code results_open(struct results_folder *folder, const struct experim
     return OK;
 }
 
+/* The row behind its first `count` fields, which may be quoted. */
+static const char *after_fields(const char *row, size_t count) {
+    bool quoted = false;
+    for (; *row != '\0' && count > 0; row++) {
+        quoted = *row == '"' ? !quoted : quoted;
+        count -= *row == ',' && !quoted;
+    }
+    return row;
+}
+
 static void take_done(const char *text, struct run_summary *summary) {
     unsigned long long events = 0, requests = 0, memory = 0;
     double wall = 0;
@@ -92,6 +105,7 @@ enum error_code results_append(struct results_folder *folder, const char *record
     }
     char *line = NULL;
     size_t capacity = 0;
+    folder->point_digest = DIGEST_SEED;
     while (getline(&line, &capacity, records) > 0) {
         char *text = strchr(line, '\t');
         if (text == NULL) {
@@ -112,6 +126,7 @@ enum error_code results_append(struct results_folder *folder, const char *record
             SIM_ASSERT_MSG(end != line && *end == '\0' && file < RESULT_FILES, "a record of kind '%s'", line);
             (void)fputs(text, folder->files[file]);
             digest_add(&folder->digest, text);
+            digest_add(&folder->point_digest, after_fields(text, 2 + folder->axes));
         }
     }
     free(line);
@@ -131,6 +146,20 @@ void results_close(struct results_folder *folder) {
             folder->files[i] = NULL;
         }
     }
+}
+
+void results_remove(const char *path) {
+    static const char *const others[] = {"config.yaml", "manifest.json", ".points"};
+    char name[1100];
+    for (size_t i = 0; i < RESULT_FILES; i++) {
+        (void)snprintf(name, sizeof name, "%s/%s", path, result_file_names[i]);
+        (void)remove(name);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        (void)snprintf(name, sizeof name, "%s/%s", path, others[i]);
+        (void)remove(name);
+    }
+    (void)remove(path);
 }
 
 static void json_text(FILE *out, const char *text) {

@@ -11,6 +11,7 @@
 #include "experiment/plan.h"
 #include "sim/ledger.h"
 #include "sim/stats_sink.h"
+#include "workloads/spans.h"
 
 enum result_file {
     RESULT_BREAKDOWN,
@@ -28,6 +29,10 @@ extern const char *const result_file_names[RESULT_FILES]; /* "breakdown.csv" */
  * ("rows", if a group for it was added) and the whole ("end_to_end"). */
 void results_write_breakdown(FILE *out, const struct plan_point *point, struct ledger *ledger, size_t rows_group,
                              bool has_rows);
+/* What a script measured: a row a span, and "spans", the sum of them a message; as
+ * "rows", too, if the report's rows are spans. `names` are `spans->count`. */
+void results_write_spans(FILE *out, const struct plan_point *point, const struct spans *spans, const char *const *names,
+                         double whole_ns, bool are_rows);
 void results_write_latency(FILE *out, const struct plan_point *point, const struct histogram *latency);
 void results_write_throughput(FILE *out, const struct plan_point *point, double offered_per_s, double completed_per_s,
                               double dropped_per_s, double bytes_per_s);
@@ -55,6 +60,8 @@ struct results_folder {
     char path[1024];
     FILE *files[RESULT_FILES];
     uint64_t digest;
+    uint64_t point_digest; /* of the point appended last: what its rows say, without point, system and matrix */
+    size_t axes;
 };
 /* Makes the folder, writes config.yaml and the CSVs' headers. */
 enum error_code results_open(struct results_folder *folder, const struct experiment *experiment, const char *path,
@@ -63,6 +70,8 @@ enum error_code results_open(struct results_folder *folder, const struct experim
  * `unused` (may be NULL), warnings to stderr. */
 enum error_code results_append(struct results_folder *folder, const char *records_path, struct run_summary *summary,
                                FILE *unused, struct error *error);
+/* Removes a results folder that a command made for itself. */
+void results_remove(const char *path);
 void results_close(struct results_folder *folder);
 enum error_code results_write_manifest(const struct results_folder *folder, const struct experiment *experiment,
                                        const struct run_options *options, const struct run_summary *summary,

@@ -21,7 +21,8 @@ struct run {
     uint64_t program;   /* digest of the simulator itself */
     uint64_t *digests;  /* of each point's resolved configuration */
     bool *finished;
-    size_t appended; /* points whose rows stand in the CSVs */
+    uint64_t *outcomes; /* what each point's rows say */
+    size_t appended;    /* points whose rows stand in the CSVs */
     FILE *unused;
     char *unused_text;
     size_t unused_bytes;
@@ -138,6 +139,7 @@ static void ended(void *context, size_t index, bool good) {
         char path[1200];
         records_path(run, run->appended, ".records", path);
         run->code = results_append(&run->folder, path, run->summary, run->unused, run->error);
+        run->outcomes[run->appended] = run->folder.point_digest;
         run->appended++;
     }
 }
@@ -186,6 +188,33 @@ static void warn_unused(struct run *run) {
     free(run->unused_text);
 }
 
+/* Whether every place of the matrix gives the same as the place that differs from it
+ * in `axis` alone, for a system. `stride`: places between neighbours on the axis. */
+static bool is_without_effect(const struct run *run, size_t system, size_t axis, size_t stride) {
+    const size_t places = run->experiment->matrix.points, values = run->experiment->matrix.axes[axis].count;
+    const uint64_t *outcomes = &run->outcomes[system * places];
+    for (size_t place = 0; place < places; place++) {
+        if (outcomes[place] != outcomes[place - place / stride % values * stride]) {
+            return false;
+        }
+    }
+    return values > 1;
+}
+
+/* So is an axis along which nothing changes. */
+static void warn_flat_axes(const struct run *run) {
+    const struct config_matrix *matrix = &run->experiment->matrix;
+    for (size_t system = 0; system < run->experiment->system_count; system++) {
+        size_t stride = 1;
+        for (size_t axis = matrix->count; axis-- > 0; stride *= matrix->axes[axis].count) {
+            if (is_without_effect(run, system, axis, stride)) {
+                (void)fprintf(stderr, "warning: %s: '%s' had no effect: every result is the same for all its values\n",
+                              run->experiment->systems[system].name, matrix->axes[axis].path);
+            }
+        }
+    }
+}
+
 static void remove_records(const struct run *run) {
     for (size_t index = 0; index < run->summary->points; index++) {
         char path[1200];
@@ -226,9 +255,10 @@ enum error_code experiment_run(const struct experiment *experiment, const struct
     summary->points = experiment_points(experiment);
     struct run run = {.experiment = experiment, .options = options, .summary = summary, .error = error};
     run.digests = calloc(summary->points, sizeof *run.digests);
+    run.outcomes = calloc(summary->points + 1, sizeof *run.outcomes);
     run.finished = calloc(summary->points + 1, sizeof *run.finished);
     run.unused = open_memstream(&run.unused_text, &run.unused_bytes);
-    SIM_ASSERT(run.digests != NULL && run.finished != NULL && run.unused != NULL);
+    SIM_ASSERT(run.digests != NULL && run.outcomes != NULL && run.finished != NULL && run.unused != NULL);
     const double begin = wall_now();
     run.program = program_digest();
     run.code = prepare(&run);
@@ -247,9 +277,13 @@ enum error_code experiment_run(const struct experiment *experiment, const struct
         run.code = results_write_manifest(&run.folder, experiment, options, summary,
                                           options->seed_given ? options->seed : experiment_seed(experiment), error);
         remove_records(&run);
+        if (!options->quiet) {
+            warn_flat_axes(&run);
+        }
     }
     results_close(&run.folder);
     free(run.digests);
+    free(run.outcomes);
     free(run.finished);
     return run.code;
 }

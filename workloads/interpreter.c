@@ -67,6 +67,7 @@ static void loop(struct workload_thread *thread, const struct block *block) {
             (void)run_failed(thread, ERR_UNSUPPORTED, "its loop takes no simulated time");
             return;
         }
+        spans_end(&thread->spans);
         thread->counters[WORKLOAD_LOOPS] += 1;
     } while (run_block(thread, block) != OP_FAILED);
 }
@@ -95,6 +96,7 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
     thread->sockets = calloc(interpreter->script->socket_count + 1, sizeof *thread->sockets);
     thread->buffers = calloc(interpreter->script->buffer_count + 1, sizeof *thread->buffers);
     thread->random = random_stream_create(stream);
+    spans_init(&thread->spans, interpreter->script->span_count);
     SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL, "out of memory");
 }
 
@@ -149,6 +151,7 @@ void interpreter_free(struct interpreter *interpreter) {
     }
     for (unsigned i = 0; i < interpreter->thread_count; ++i) {
         struct workload_thread *thread = &interpreter->threads[i];
+        spans_free(&thread->spans);
         free(thread->sockets);
         free(thread->buffers);
         if (thread->random != NULL) {
@@ -196,6 +199,13 @@ bool interpreter_failed(const struct interpreter *interpreter, struct error *err
     return false;
 }
 
+void interpreter_spans(const struct interpreter *interpreter, struct spans *out) {
+    spans_init(out, interpreter->script->span_count);
+    for (unsigned i = 0; i < interpreter->thread_count; ++i) {
+        spans_merge(out, &interpreter->threads[i].spans);
+    }
+}
+
 void interpreter_visit_stats(const struct interpreter *interpreter, const struct stats_sink *sink) {
     static const char *const names[WORKLOAD_COUNTERS] = {[WORKLOAD_LOOPS] = "loops",
                                                          [WORKLOAD_WAITS] = "waits",
@@ -220,5 +230,6 @@ void interpreter_reset_stats(struct interpreter *interpreter) {
         for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
             interpreter->threads[i].counters[counter] = 0;
         }
+        spans_reset(&interpreter->threads[i].spans);
     }
 }

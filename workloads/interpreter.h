@@ -32,6 +32,8 @@ struct system_thread *interpreter_thread(const struct interpreter *interpreter, 
 
 /* A counter since the last reset, summed over the threads. */
 uint64_t interpreter_count(const struct interpreter *interpreter, enum workload_counter counter);
+/* What its threads measured, merged; the caller frees it (spans_free). */
+void interpreter_spans(const struct interpreter *interpreter, struct spans *out);
 /* Counters under the process's name, summed over its threads; and anew from 0. */
 void interpreter_visit_stats(const struct interpreter *interpreter, const struct stats_sink *sink);
 void interpreter_reset_stats(struct interpreter *interpreter);

@@ -12,6 +12,7 @@
 
 #include "kernel_model/common/system.h"
 #include "sim/param.h"
+#include "workloads/spans.h"
 
 struct compiler;
 struct workload_thread;
@@ -77,6 +78,9 @@ bool compile_use_socket(struct compiler *compiler, const struct config_node *at,
  * fills is reported at the end. */
 bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,
                     uint32_t *index);
+/* The index of a span (spans.h), which comes into being by being named. False with a
+ * report if there are too many, or if a component of the ledger has that name. */
+bool compile_span(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
 /* Reports at a node, prefixed with its path. Returns false. */
 bool compile_error(struct compiler *compiler, const struct config_node *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -111,6 +115,7 @@ struct workload_thread {
     struct system_buffer *buffers;  /* by index */
     struct system_buffer *current;  /* received last: whose request the thread works for; NULL: none */
     struct random_stream *random;   /* its own */
+    struct spans spans;             /* of the message that was taken last */
     uint64_t counters[WORKLOAD_COUNTERS];
     struct error error;
 };
@@ -123,6 +128,7 @@ enum op_result run_failed(struct workload_thread *thread, enum error_code code, 
 extern const struct op_type op_socket, op_wait, op_receive, op_while_receive, op_send; /* ops_net.c */
 extern const struct op_type op_compute;                                                /* ops_compute.c */
 extern const struct op_type op_branch, op_repeat;                                      /* ops_control.c */
+extern const struct op_type op_measure;                                                /* ops_measure.c */
 extern const struct op_type op_misbehave;                                              /* ops_misbehave.c */
 
 #endif

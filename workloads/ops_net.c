@@ -127,7 +127,10 @@ static enum error_code take(struct workload_thread *thread, const struct receive
     }
     const enum error_code code = thread->ops->receive(thread->thread, thread->sockets[own->socket], buffer);
     thread->counters[code == OK ? WORKLOAD_RECEIVED : WORKLOAD_EMPTY_RECEIVES] += code == OK || code == ERR_AGAIN;
-    thread->current = code == OK ? buffer : thread->current;
+    if (code == OK) {
+        thread->current = buffer;
+        spans_begin(&thread->spans, buffer->request != NULL && buffer->request->measured);
+    }
     return code;
 }
 

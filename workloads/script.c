@@ -178,6 +178,10 @@ uint16_t script_server_port(const struct script *script) {
     return script->socket_count == 0 ? 0 : script->sockets[0].port;
 }
 
+const char *script_span(const struct script *script, size_t index) {
+    return index < script->span_count ? script->spans[index] : NULL;
+}
+
 unsigned script_server_ports(const struct script *script) {
     return script->socket_count != 0 && script->sockets[0].per_thread ? script_threads(script) : 1;
 }

@@ -56,6 +56,8 @@ unsigned script_threads(const struct script *script);
  * it stretches over: one a thread if it is opened per thread. Clients send there. */
 uint16_t script_server_port(const struct script *script);
 unsigned script_server_ports(const struct script *script);
+/* The names that its operations `measure` as, in order of appearance; NULL past the end. */
+const char *script_span(const struct script *script, size_t index);
 const struct client_config *script_client(const struct script *script);
 /* The script with every parameter in its place and the client section merged. */
 const struct config_node *script_resolved(const struct script *script);

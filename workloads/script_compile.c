@@ -107,6 +107,26 @@ bool compile_buffer(struct compiler *compiler, const struct config_node *at, con
     return true;
 }
 
+bool compile_span(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    struct script *script = compiler->script;
+    size_t i = 0;
+    while (i < script->span_count && strcmp(script->spans[i], name) != 0) {
+        i += 1;
+    }
+    *index = (uint32_t)i;
+    if (i < script->span_count) {
+        return true;
+    }
+    if (ledger_find(name) != 0 || strcmp(name, "rows") == 0 || strcmp(name, "end_to_end") == 0) {
+        return compile_error(compiler, at, "'%s' is a row of the breakdown already", name);
+    }
+    if (i == SPANS_MAX) {
+        return compile_error(compiler, at, "more than %d names to measure as", (int)SPANS_MAX);
+    }
+    script->spans[script->span_count++] = name;
+    return true;
+}
+
 static void check_buffers(struct compiler *compiler) {
     const char *filled[SCRIPT_NAMES_MAX + 1] = {NULL};
     size_t count = 0;

@@ -62,7 +62,8 @@ struct script {
     struct block setup, loop;
     uint64_t operations; /* that it uses: bit n is row n of the table */
     struct script_socket sockets[SCRIPT_NAMES_MAX];
-    size_t socket_count, buffer_count;
+    const char *spans[SPANS_MAX];
+    size_t socket_count, buffer_count, span_count;
     struct client_config client;
     const struct config_node *resolved;
 };

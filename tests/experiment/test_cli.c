@@ -223,3 +223,16 @@ Test(cli, the_readme_names_options_that_exist) {
     free(readme);
     free(help);
 }
+
+Test(cli, a_run_warns_of_an_axis_without_effect_and_of_no_other) {
+    const char *folder = fresh_folder();
+    char line[512];
+    (void)snprintf(line, sizeof line, "run tests/experiment/data/flat.yaml --no-plot --out %s", folder);
+    const struct outcome outcome = run_with("", line);
+    cr_expect_eq(outcome.status, 0, "%s", outcome.text);
+    cr_expect_not_null(
+        strstr(outcome.text, "warning: driver: 'machine.iommu.iotlb_entries' had no effect: every result is the same"));
+    cr_expect_null(strstr(outcome.text, "'workload.parameters.payload' had no effect"), "%s", outcome.text);
+    free(outcome.text);
+    remove_fresh(folder);
+}

@@ -320,3 +320,40 @@ Test(interpreter, udp_echo_runs_as_it_stands) {
     cr_assert_str_eq(fake.log, "process echo\nthread on 0\nopen 7\nwait 7 block\n"
                                "receive from 4711\nsend to 4711\nwait 7 block\n");
 }
+
+#define MEASURED_LOOP                                                                                                  \
+    "    - wait: s\n"                                                                                                  \
+    "    - measure: {as: recv, before: arrival, do: [{receive: {from: s, into: buf}}]}\n"                              \
+    "    - measure: {as: work, do: [{compute: 8 us}]}\n"                                                               \
+    "    - compute: 1 us\n"                                                                                            \
+    "    - measure: {as: work, do: [{compute: 2 us}]}\n"                                                               \
+    "    - send: {to: s, from: buf}\n"
+
+/* A request of which software had 5 us before it is delivered. */
+static void deliver_known(void *context) {
+    static const struct ledger_declaration cpu = {"cpu", NULL, "CPU", "app"},
+                                           app = {"app", "cpu", "application", "cpu"};
+    const ledger_component at = ledger_declare(&cpu);
+    (void)ledger_declare(&app);
+    struct request *request = ledger_begin(context, at, LEDGER_SERVICE, sim_now() - 5 * SIM_US);
+    fake_deliver(&fake, 7, (struct system_endpoint){0x0a000001, 4711}, request);
+}
+
+Test(interpreter, measures_operations_for_each_message) {
+    struct interpreter *interpreter = start(ECHO_SETUP MEASURED_LOOP);
+    struct ledger *known = ledger_create("requests");
+    ledger_record(known, true);
+    struct sim_event event;
+    sim_event_init(&event, SIM_PRIORITY_HARDWARE, deliver_known, known);
+    sim_schedule_at(&event, 10 * SIM_US);
+    sim_run(SIM_MS);
+    struct spans spans;
+    interpreter_spans(interpreter, &spans);
+    cr_assert_eq(spans.count, 3);
+    cr_expect_eq(spans.each[0].count, 1);
+    cr_expect_eq((uint64_t)spans.each[0].sum, 0, "the fake receives in no time");
+    cr_expect_eq((uint64_t)spans.each[1].sum, 5 * SIM_US);
+    cr_expect_eq((uint64_t)spans.each[2].sum, 10 * SIM_US, "both, without what lies between them");
+    cr_expect_eq((uint64_t)spans.sum.sum, 15 * SIM_US);
+    spans_free(&spans);
+}
