@@ -137,9 +137,13 @@ bool vf_tx_room(const struct vf_driver *driver) {
 }
 
 /* The oldest slot whose descriptor is a packet's: a context descriptor reports
- * nothing, and is done when what follows is. */
+ * nothing, and is done when what follows is. The tail, if there is none. */
 static uint32_t tx_oldest_packet(const struct vf_driver *driver) {
-    return driver->tx_buffers[driver->tx_head] == VF_NO_BUFFER ? after(driver, driver->tx_head) : driver->tx_head;
+    uint32_t slot = driver->tx_head;
+    while (slot != driver->tx_tail && driver->tx_buffers[slot] == VF_NO_BUFFER) {
+        slot = after(driver, slot);
+    }
+    return slot;
 }
 
 uint64_t vf_tx_line(const struct vf_driver *driver) {
