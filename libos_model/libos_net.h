@@ -78,6 +78,7 @@ struct libos_tcp {
     struct libos_stream *streams, *expired; /* all; those whose timers are due */
     struct libos_event_set *event_sets;
     uint64_t lines_at[LIBOS_STREAM_STEP_COUNT];
+    uint64_t state_next, state_end; /* memory for control blocks */
 };
 
 struct libos_thread {
@@ -120,6 +121,7 @@ struct libos_stream {
     struct libos_socket socket;
     struct tcp_stream stream;
     struct sim_event timer;
+    uint64_t state_at; /* physical: the lines of its control block */
     bool expired;
     struct libos_stream *next_expired, *next;
 };

@@ -86,6 +86,7 @@ void libos_profile_visit(const struct libos_profile *profile, enum libos_kind ki
         visit(context, "stack.tcp.output", &profile->tcp.output);
         visit(context, "stack.tcp.ack_output", &profile->tcp.ack_output);
         visit(context, "stack.tcp.open", &profile->tcp.open);
+        visit(context, "stack.tcp.connection", &profile->tcp.connection);
     }
     /* Opening a socket is the one kernel call that every run makes. */
     visit(context, "exokernel.crossing", &profile->exokernel.crossing);

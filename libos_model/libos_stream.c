@@ -20,7 +20,11 @@ enum error_code libos_stream_listen(struct system_thread *base, uint16_t port, u
     }
     begin_control(thread, LIBOS_STREAM_stream_setup);
     struct tcp_host *host = &thread->tcp->host;
-    struct libos_stream *stream = libos_stream_of(host->make(host->owner, NULL));
+    struct tcp_stream *made = host->make(host->owner, NULL);
+    if (made == NULL) {
+        return ERR_EXHAUSTED;
+    }
+    struct libos_stream *stream = libos_stream_of(made);
     stream->socket.port = port;
     if (!tcp_host_listen(host, &stream->stream, port, backlog)) {
         return ERR_EXISTS;
@@ -129,6 +133,7 @@ enum error_code libos_stream_receive(struct libos_thread *thread, struct libos_s
     into->peer = (struct system_endpoint){connection->path.remote_ip, connection->path.remote_port};
     libos_stage(thread, system_components.net_stack_in, request);
     libos_charge(thread, LIBOS_socket_receive);
+    tcp_stack_touch(&thread->tcp->stack, thread->context, stream->state_at);
     libos_stage(thread, system_components.copy_in, request);
     libos_charge(thread, LIBOS_copy_in);
     copy_in(thread, connection, into);

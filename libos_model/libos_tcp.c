@@ -9,14 +9,34 @@
 
 /* ---- opening ---- */
 
+/* From the library's heap, which grows by a call of the exokernel; 0: it may not. */
+static uint64_t allocate_state(struct libos_thread *thread) {
+    enum { HEAP_BYTES = 64 * 1024 };
+    struct libos_tcp *tcp = thread->tcp;
+    const uint64_t bytes = tcp_stack_state_bytes(&tcp->stack);
+    struct error ignored = {OK, ""};
+    if (tcp->state_end - tcp->state_next < bytes) {
+        tcp->state_next = libos_memory(thread->process, HEAP_BYTES, &ignored);
+        tcp->state_end = tcp->state_next != 0 ? tcp->state_next + HEAP_BYTES : 0;
+    }
+    const uint64_t at = tcp->state_next;
+    tcp->state_next += at != 0 ? bytes : 0;
+    return at;
+}
+
 static struct tcp_stream *make_stream(void *owner, struct tcp_stream *listener) {
     struct libos_thread *thread = owner;
+    const uint64_t state_at = allocate_state(thread);
+    if (state_at == 0) {
+        return NULL;
+    }
     struct libos_stream *stream = calloc(1, sizeof *stream);
     SIM_ASSERT(stream != NULL);
     (void)listener;
     stream->socket.base.process = thread->base.process;
     stream->socket.thread = thread;
     stream->socket.is_stream = true;
+    stream->state_at = state_at;
     stream->next = thread->tcp->streams;
     thread->tcp->streams = stream;
     return &stream->stream;
@@ -100,15 +120,19 @@ static void let_go(struct libos_thread *thread, struct libos_packet *packet) {
     vf_buffer_release(&thread->driver, packet->buffer);
 }
 
-static void transmit(struct libos_thread *thread, const struct net_tcp *header, struct libos_packet *packet,
-                     bool keeps, struct request *worker) {
+/* A stream's segment is kept if it has data; a refusal is of no stream. */
+static void transmit(struct libos_thread *thread, const struct libos_stream *stream, const struct net_tcp *header,
+                     struct libos_packet *packet, struct request *worker) {
     struct request *request = packet->request;
     worker = request != NULL ? request : worker;
     libos_await_transmit(thread, worker);
     libos_stage(thread, system_components.net_stack_out, worker);
+    if (stream != NULL) {
+        tcp_stack_touch(&thread->tcp->stack, thread->context, stream->state_at);
+    }
     tcp_stack_output(&thread->tcp->stack, thread->context, vf_buffer_physical(&thread->driver, packet->buffer), header,
                      libos_system_of(thread)->config.checksum_offload);
-    if (keeps && request != NULL) {
+    if (request != NULL) {
         ledger_keep(request, came_back, packet);
         packet->away = request;
     }
@@ -186,7 +210,7 @@ void libos_tcp_output(struct libos_thread *thread, struct libos_stream *stream, 
             out.segment != NULL ? libos_packet_of(out.segment) : take_for_control(thread);
         /* A copy that the NIC still has will do. */
         if (packet != NULL && !vf_buffer_is_flying(&thread->driver, packet->buffer)) {
-            transmit(thread, &out.header, packet, out.segment != NULL, worker);
+            transmit(thread, stream, &out.header, packet, worker);
         }
     }
     while ((segment = tcp_take_acknowledged(connection)) != NULL) {
@@ -223,7 +247,7 @@ void libos_tcp_timers(struct libos_thread *thread) {
 static void refuse(struct libos_thread *thread, const struct net_tcp *answer) {
     struct libos_packet *packet = take_for_control(thread);
     if (packet != NULL) {
-        transmit(thread, answer, packet, false, NULL);
+        transmit(thread, NULL, answer, packet, NULL);
     }
 }
 
@@ -253,6 +277,10 @@ void libos_tcp_input(struct libos_thread *thread, struct libos_packet *packet, c
         return;
     }
     libos_charge(thread, LIBOS_demultiplex);
+    const struct tcp_stream *stream = tcp_host_find(&thread->tcp->host, &header);
+    if (stream != NULL) {
+        tcp_stack_touch(&thread->tcp->stack, thread->context, libos_stream_of(stream)->state_at);
+    }
     packet->payload = frame + offset;
     packet->payload_bytes = header.payload_bytes;
     packet->away = NULL;

@@ -22,7 +22,7 @@ static struct tcp_stream **bucket_of(struct tcp_host *host, const struct tcp_pat
     return &host->buckets[hash(path->remote_ip, path->remote_port, path->local_port)];
 }
 
-static struct tcp_stream *find(const struct tcp_host *host, const struct net_tcp *header) {
+struct tcp_stream *tcp_host_find(const struct tcp_host *host, const struct net_tcp *header) {
     struct tcp_stream *stream = host->buckets[hash(header->source_ip, header->source_port, header->destination_port)];
     for (; stream != NULL; stream = stream->next_in_bucket) {
         const struct tcp_path *path = &stream->connection.path;
@@ -151,7 +151,7 @@ static struct tcp_arrival note(struct tcp_stream *stream, unsigned outcome) {
 
 struct tcp_arrival tcp_host_input(struct tcp_host *host, const struct net_tcp *header, struct tcp_segment *segment,
                                   sim_time now) {
-    struct tcp_stream *stream = find(host, header);
+    struct tcp_stream *stream = tcp_host_find(host, header);
     if (stream != NULL) {
         return note(stream, tcp_input(&stream->connection, header, segment, now));
     }

@@ -58,6 +58,8 @@ struct tcp_arrival {
     bool answered;              /* `answer` is to be sent */
     struct net_tcp answer;
 };
+/* The connection that a segment is for, or NULL. */
+struct tcp_stream *tcp_host_find(const struct tcp_host *host, const struct net_tcp *header);
 struct tcp_arrival tcp_host_input(struct tcp_host *host, const struct net_tcp *header, struct tcp_segment *segment,
                                   sim_time now);
 /* The same of a connection's timer. */

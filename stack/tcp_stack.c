@@ -10,6 +10,7 @@ const struct param tcp_stack_params[] = {
     ROW(ack_input, "TCP input of a pure acknowledgment, by itself"),
     ROW(output, "TCP output of a segment with data: windows, header, timer"),
     ROW(ack_output, "TCP output of a pure acknowledgment"),
+    ROW(connection, "a connection's own state, for each of its segments: its lines"),
     ROW(open, "a connection's set-up or end, for each of its segments with SYN, FIN or RST"),
     {0},
 };
@@ -93,6 +94,17 @@ enum net_verdict tcp_stack_input(struct tcp_stack *stack, struct context *contex
     }
     stack->ip->verdicts[verdict]++;
     return verdict;
+}
+
+void tcp_stack_touch(struct tcp_stack *stack, struct context *context, uint64_t state) {
+    struct cost *cost = &stack->costs->connection;
+    cpu_charge(context, (uint64_t)((double)cost->cycles * stack->ip->variation + 0.5));
+    cpu_touch(context, state, cost->lines * MEMORY_LINE_BYTES, true);
+    cost->uses++;
+}
+
+uint64_t tcp_stack_state_bytes(const struct tcp_stack *stack) {
+    return region_bytes(&stack->costs->connection);
 }
 
 /* ---- output ---- */

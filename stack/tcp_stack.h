@@ -11,6 +11,7 @@
  * configs/profiles/stack-ip.yaml. */
 struct tcp_stack_costs {
     struct cost input, ack_input, output, ack_output, open;
+    struct cost connection; /* for each segment: its lines are the connection's own */
 };
 extern const struct param tcp_stack_params[];
 
@@ -35,6 +36,9 @@ enum net_verdict tcp_stack_input(struct tcp_stack *stack, struct context *contex
  * for it. */
 void tcp_stack_output(struct tcp_stack *stack, struct context *context, uint64_t physical, const struct net_tcp *tcp,
                       bool checksum_by_hardware);
+/* The state of one connection, which lies at `state`: read and written for a segment. */
+void tcp_stack_touch(struct tcp_stack *stack, struct context *context, uint64_t state);
+uint64_t tcp_stack_state_bytes(const struct tcp_stack *stack);
 /* Whether the frame at `physical` is TCP's to take. */
 bool tcp_stack_takes(const struct tcp_stack *stack, uint64_t physical, uint32_t length_bytes);
 

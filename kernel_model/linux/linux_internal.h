@@ -189,7 +189,8 @@ struct linux_stream {
     struct tcp_stream stream;
     struct linux_cpu *cpu; /* whose softirq serves it */
     struct sim_event timer;
-    bool expired; /* in its CPU's list */
+    uint64_t state_at; /* physical: the lines of its control block; 0: none */
+    bool expired;      /* in its CPU's list */
     struct linux_stream *next_expired, *next;
 };
 
@@ -205,6 +206,7 @@ struct linux_event_set {
 struct linux_tcp {
     struct tcp_host host;
     struct tcp_stack stack;
+    uint64_t state_next, state_end; /* memory for control blocks */
     struct linux_stream *streams;
 };
 
@@ -402,6 +404,8 @@ void linux_tcp_input(struct linux_cpu *cpu, struct context *context, struct linu
  * a request of its own; `variation`: the factor on its cycles. */
 void linux_tcp_output(struct linux_stream *stream, struct linux_cpu *cpu, struct context *context,
                       struct request *worker, double variation);
+/* The control block's lines, for the present work. */
+void linux_tcp_touch(struct linux_stream *stream, struct context *context, double variation);
 /* What is due of the CPU's timers. */
 void linux_tcp_timers(struct linux_cpu *cpu, struct context *context);
 enum error_code linux_stream_listen(struct system_thread *thread, uint16_t port, unsigned backlog,

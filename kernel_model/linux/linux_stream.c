@@ -26,7 +26,12 @@ enum error_code linux_stream_listen(struct system_thread *caller, uint16_t port,
     }
     control_call(thread, &system->profile.stream_setup);
     struct tcp_host *host = &system->tcp->host;
-    struct linux_stream *stream = linux_stream_of(host->make(host->owner, NULL));
+    struct tcp_stream *made = host->make(host->owner, NULL);
+    if (made == NULL) {
+        linux_syscall_return(thread, NULL);
+        return ERR_EXHAUSTED;
+    }
+    struct linux_stream *stream = linux_stream_of(made);
     stream->socket.base.process = caller->process;
     stream->socket.port = port;
     stream->cpu = thread->cpu;
@@ -140,6 +145,7 @@ enum error_code linux_stream_receive(struct linux_thread *thread, struct linux_s
     into->peer = (struct system_endpoint){connection->path.remote_ip, connection->path.remote_port};
     cpu_work_for(thread->context, system_components.copy_in, request);
     linux_charge(thread->context, &profile->recv, thread->variation);
+    linux_tcp_touch(stream, thread->context, thread->variation);
     copy_in(thread, connection, into);
     SIM_ASSERT(into->request == request);
     if (connection->ack_due) { /* tcp_cleanup_rbuf: the window has opened */

@@ -10,12 +10,39 @@
 
 /* ---- opening ---- */
 
+/* From the slab of control blocks; 0: memory has run out. */
+static uint64_t allocate_state(struct linux_system *system) {
+    enum { SLAB_FRAMES = 8 };
+    struct linux_tcp *tcp = system->tcp;
+    const uint64_t bytes = tcp_stack_state_bytes(&tcp->stack);
+    if (tcp->state_end - tcp->state_next < bytes) {
+        tcp->state_next = frames_allocate_contiguous(system->frames, SLAB_FRAMES);
+        tcp->state_end = tcp->state_next != 0 ? tcp->state_next + SLAB_FRAMES * MEMORY_FRAME_BYTES : 0;
+    }
+    const uint64_t at = tcp->state_next;
+    tcp->state_next += at != 0 ? bytes : 0;
+    return at;
+}
+
+void linux_tcp_touch(struct linux_stream *stream, struct context *context, double variation) {
+    struct linux_system *system = stream->socket.system;
+    if (stream->state_at != 0) {
+        system->stack.variation = variation;
+        tcp_stack_touch(&system->tcp->stack, context, stream->state_at);
+    }
+}
+
 static struct tcp_stream *make_stream(void *owner, struct tcp_stream *listener) {
     struct linux_system *system = owner;
+    const uint64_t state_at = allocate_state(system);
+    if (state_at == 0) {
+        return NULL;
+    }
     struct linux_stream *stream = calloc(1, sizeof *stream);
     SIM_ASSERT_MSG(stream != NULL, "out of memory");
     stream->socket.system = system;
     stream->socket.type = LINUX_TCP;
+    stream->state_at = state_at;
     stream->socket.base.process = listener != NULL ? linux_stream_of(listener)->socket.base.process : NULL;
     stream->next = system->tcp->streams;
     system->tcp->streams = stream;
@@ -104,13 +131,16 @@ static void hand_to_driver(struct linux_cpu *cpu, struct context *context, struc
 }
 
 /* tcp_transmit_skb, for `worker`'s sake. */
-static void transmit(struct linux_cpu *cpu, struct context *context, const struct net_tcp *header,
-                     struct linux_skb *skb, struct request *worker, double variation) {
+static void transmit(struct linux_cpu *cpu, struct context *context, struct linux_stream *stream,
+                     const struct net_tcp *header, struct linux_skb *skb, struct request *worker, double variation) {
     struct linux_system *system = cpu->system;
     skb->tcp = true;
     skb->on_ring = true; /* from now on, so that an acknowledgment does not release it meanwhile */
     skb->frame_bytes = net_tcp_headers_bytes(header) + header->payload_bytes;
     cpu_work_for(context, system_components.net_stack_out, skb->request != NULL ? skb->request : worker);
+    if (stream != NULL) {
+        linux_tcp_touch(stream, context, variation);
+    }
     system->stack.variation = variation;
     tcp_stack_output(&system->tcp->stack, context, skb->physical, header, true);
     linux_charge(context, &system->profile.driver_transmit, variation);
@@ -162,7 +192,7 @@ void linux_tcp_output(struct linux_stream *stream, struct linux_cpu *cpu, struct
     while (tcp_output(connection, sim_now(), &out)) {
         struct linux_skb *skb = out.segment != NULL ? linux_skb_of(out.segment) : linux_skb_allocate(system);
         if (skb != NULL && !skb->on_ring) { /* else the copy that the NIC still has will do */
-            transmit(cpu, context, &out.header, skb, worker, variation);
+            transmit(cpu, context, stream, &out.header, skb, worker, variation);
         }
     }
     while ((segment = tcp_take_acknowledged(connection)) != NULL) {
@@ -230,7 +260,7 @@ void linux_tcp_timers(struct linux_cpu *cpu, struct context *context) {
 static void refuse(struct linux_cpu *cpu, struct context *context, const struct net_tcp *answer) {
     struct linux_skb *skb = linux_skb_allocate(cpu->system);
     if (skb != NULL) {
-        transmit(cpu, context, answer, skb, NULL, 1);
+        transmit(cpu, context, NULL, answer, skb, NULL, 1);
     }
 }
 
@@ -253,6 +283,10 @@ void linux_tcp_input(struct linux_cpu *cpu, struct context *context, struct linu
     }
     const double variation = skb->variation;
     linux_charge(context, &system->profile.socket_deliver, variation);
+    struct tcp_stream *stream = tcp_host_find(&system->tcp->host, &header);
+    if (stream != NULL) {
+        linux_tcp_touch(linux_stream_of(stream), context, variation);
+    }
     if (header.payload_bytes > 0) {
         charge_wake_up(cpu, context, skb);
     }
