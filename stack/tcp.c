@@ -281,7 +281,11 @@ bool tcp_output(struct tcp_connection *connection, sim_time now, struct tcp_tran
         return true;
     }
     if (connection->state < TCP_ESTABLISHED) {
-        return false;
+        const bool answers = connection->state == TCP_SYN_RECEIVED && connection->ack_due;
+        if (answers) {
+            put_header(connection, out, connection->send_next, 0);
+        }
+        return answers;
     }
     if (send_lost(connection, now, out) || send_new(connection, now, out) || send_fin(connection, now, out)) {
         return true;

@@ -343,8 +343,10 @@ static bool is_acceptable(const struct tcp_connection *connection, const struct 
 static bool passes_checks(struct tcp_connection *connection, const struct net_tcp *header, unsigned *outcome) {
     if (!is_acceptable(connection, header)) {
         if ((header->flags & NET_TCP_RST) == 0) {
-            connection->ack_due = true;
-            connection->syn_due = connection->state == TCP_SYN_RECEIVED;
+            /* A SYN that comes again has not seen our answer. */
+            const bool syn_again = (header->flags & (NET_TCP_SYN | NET_TCP_ACK)) == NET_TCP_SYN;
+            connection->syn_due = connection->state == TCP_SYN_RECEIVED && syn_again;
+            connection->ack_due = !connection->syn_due;
             connection->counters->duplicates += header->payload_bytes > 0;
         }
         return false;
