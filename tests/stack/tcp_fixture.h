@@ -109,6 +109,12 @@ static inline void arrive(unsigned index, const struct flying *flying) {
     if (end->connection.state == TCP_CLOSED && (flying->header.flags & NET_TCP_SYN) != 0 && index == 1) {
         tcp_accept(&end->connection, end->connection.initial_send, &flying->header);
         drop_piece(end, &piece->segment);
+    } else if (end->connection.state == TCP_CLOSED) { /* forgotten: a host refuses */
+        struct tcp_transmission refusal = {.segment = NULL};
+        if (tcp_refuse(&flying->header, &refusal.header)) {
+            launch(index, &refusal);
+        }
+        drop_piece(end, &piece->segment);
     } else {
         const unsigned outcome = tcp_input(&end->connection, &flying->header, &piece->segment, now);
         end->outcomes |= outcome;
