@@ -315,4 +315,5 @@ void vf_driver_fini(struct vf_driver *driver) {
     free(driver->held);
     free(driver->flying);
     driver->rx_buffers = driver->tx_buffers = driver->free_buffers = NULL;
+    driver->held = driver->flying = NULL;
 }

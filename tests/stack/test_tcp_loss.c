@@ -111,6 +111,7 @@ static void transfer(uint64_t seed, uint32_t bytes, uint32_t first_sequence) {
     for (unsigned i = 0; i < 2; i++) {
         ends[i].config.rto_initial = 10 * SIM_MS;
         ends[i].config.rto_minimum = SIM_MS;
+        ends[i].config.rto_maximum = SIM_S;
         ends[i].config.retries = 100;
         ends[i].config.delayed_ack = 500 * SIM_US;
     }
