@@ -192,8 +192,7 @@ struct libos_packet *libos_receive_packet(struct libos_thread *thread, struct li
 /* Gives a packet's buffer back to the pool. */
 void libos_packet_done(struct libos_thread *thread, struct libos_packet *packet);
 /* The same of one that goes nowhere; its request ends here. */
-void libos_packet_drop(struct libos_thread *thread, struct libos_packet *packet, uint64_t *counter,
-                       const char *reason);
+void libos_packet_drop(struct libos_thread *thread, struct libos_packet *packet, uint64_t *counter, const char *reason);
 
 /* ---- libos_tcp.c: connections: input, timers, output ---- */
 static inline struct libos_stream *libos_stream_of(const struct tcp_stream *stream) {

@@ -20,15 +20,15 @@ const struct param libos_profile_params[] = {
      .type = PARAM_COST,                                                                                               \
      .offset = offsetof(struct libos_profile, stream_steps) + LIBOS_STREAM_##name * sizeof(struct cost),               \
      .help = (text)},
-    LIBOS_STREAM_STEPS(LIBOS_STREAM_STEP_ROW)
+        LIBOS_STREAM_STEPS(LIBOS_STREAM_STEP_ROW)
 #undef LIBOS_STREAM_STEP_ROW
-        {.key = "variation",
-         .type = PARAM_REAL,
-         .offset = offsetof(struct libos_profile, variation),
-         .default_text = "0",
-         .minimum = "0",
-         .maximum = "3",
-         .help = "coefficient of variation of code cycles: one lognormal factor for each stage of a packet"},
+            {.key = "variation",
+             .type = PARAM_REAL,
+             .offset = offsetof(struct libos_profile, variation),
+             .default_text = "0",
+             .minimum = "0",
+             .maximum = "3",
+             .help = "coefficient of variation of code cycles: one lognormal factor for each stage of a packet"},
     {.key = "stack",
      .type = PARAM_NODE,
      .offset = offsetof(struct libos_profile, stack_node),
@@ -206,7 +206,8 @@ bool libos_config_bind(const struct config_node *node, struct libos_config *conf
     memcpy(rows + ENTRY_ROWS, libos_config_params, sizeof libos_config_params);
     memset(config, 0, sizeof *config);
     const bool bound = config_bind(node, rows, config, diagnostics);
-    if (!config_bind(config->tcp_node, tcp_config_params, &config->tcp, diagnostics) || !bound || !check(node, config, diagnostics)) {
+    if (!config_bind(config->tcp_node, tcp_config_params, &config->tcp, diagnostics) || !bound ||
+        !check(node, config, diagnostics)) {
         return false;
     }
     config->limits.address = config->ip;

@@ -61,8 +61,8 @@ struct libos_packet *libos_packet_take(struct libos_thread *thread, struct reque
 
 /* ---- transmit ---- */
 
-enum error_code libos_transmit_frame(struct libos_thread *thread, struct libos_packet *packet, uint32_t frame_bytes, bool tcp,
-                                     struct request *request) {
+enum error_code libos_transmit_frame(struct libos_thread *thread, struct libos_packet *packet, uint32_t frame_bytes,
+                                     bool tcp, struct request *request) {
     libos_charge(thread, LIBOS_tx_descriptor);
     packet->request = NULL;
     vf_tx_protocol(&thread->driver, thread->context, tcp);

@@ -149,8 +149,7 @@ enum error_code libos_stream_receive(struct libos_thread *thread, struct libos_s
 
 /* The request waits while there are no buffers, or too many are this connection's:
  * acknowledgments are taken meanwhile. */
-static void await_space(struct libos_thread *thread, const struct tcp_connection *connection,
-                        struct request *request) {
+static void await_space(struct libos_thread *thread, const struct tcp_connection *connection, struct request *request) {
     while (tcp_can_send(connection) &&
            (thread->driver.free_count == 0 || tcp_unacknowledged_bytes(connection) >= SEND_BUFFER_BYTES)) {
         thread->counters.transmit_waits++;

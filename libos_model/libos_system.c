@@ -178,5 +178,6 @@ void libos_reset_stats(struct system *base) {
 void libos_visit_costs(const struct system *base,
                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     const struct libos_system *system = (const struct libos_system *)(const void *)base;
-    libos_profile_visit(&system->profile, system->kind, system->config.checksum_offload, system->streams, visit, context);
+    libos_profile_visit(&system->profile, system->kind, system->config.checksum_offload, system->streams, visit,
+                        context);
 }

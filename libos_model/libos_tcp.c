@@ -92,8 +92,8 @@ void libos_stream_charge(struct libos_thread *thread, enum libos_stream_step ste
 }
 
 bool libos_tcp_takes(const struct libos_thread *thread, const struct vf_packet *raw) {
-    return thread->tcp != NULL && tcp_stack_takes(&thread->tcp->stack, vf_buffer_physical(&thread->driver, raw->buffer),
-                                                  raw->length_bytes);
+    return thread->tcp != NULL &&
+           tcp_stack_takes(&thread->tcp->stack, vf_buffer_physical(&thread->driver, raw->buffer), raw->length_bytes);
 }
 
 /* ---- output ---- */
@@ -206,8 +206,7 @@ void libos_tcp_output(struct libos_thread *thread, struct libos_stream *stream, 
     struct tcp_transmission out;
     struct tcp_segment *segment;
     while (tcp_output(connection, sim_now(), &out)) {
-        struct libos_packet *packet =
-            out.segment != NULL ? libos_packet_of(out.segment) : take_for_control(thread);
+        struct libos_packet *packet = out.segment != NULL ? libos_packet_of(out.segment) : take_for_control(thread);
         /* A copy that the NIC still has will do. */
         if (packet != NULL && !vf_buffer_is_flying(&thread->driver, packet->buffer)) {
             transmit(thread, stream, &out.header, packet, worker);
@@ -261,8 +260,8 @@ void libos_tcp_input(struct libos_thread *thread, struct libos_packet *packet, c
     struct net_tcp header;
     uint32_t offset = 0;
     const uint64_t frame = vf_buffer_physical(&thread->driver, raw->buffer);
-    const enum net_verdict verdict = tcp_stack_input(&thread->tcp->stack, thread->context, frame, raw->length_bytes,
-                                                     raw->checked, &header, &offset);
+    const enum net_verdict verdict =
+        tcp_stack_input(&thread->tcp->stack, thread->context, frame, raw->length_bytes, raw->checked, &header, &offset);
     if (raw->bad || verdict == NET_BAD_IP_CHECKSUM || verdict == NET_BAD_TCP_CHECKSUM) {
         libos_packet_drop(thread, packet, &thread->counters.bad_checksums, "bad checksum");
         return;

@@ -178,10 +178,9 @@ static void tx_put(struct vf_driver *driver, const struct nic_tx_descriptor *des
 /* The layout of the headers, once for all packets to come of a protocol: the queue
  * keeps it. */
 static void tx_put_context(struct vf_driver *driver) {
-    const struct nic_tx_descriptor descriptor = {.address = (uint64_t)NET_IPV4_BYTES | (uint64_t)NET_ETHERNET_BYTES
-                                                                                           << 9,
-                                                 .command = NIC_TX_DTYP_CONTEXT | NIC_TX_DEXT | NIC_TX_TUCMD_IPV4 |
-                                                            (driver->tcp ? NIC_TX_TUCMD_TCP : 0)};
+    const struct nic_tx_descriptor descriptor = {
+        .address = (uint64_t)NET_IPV4_BYTES | (uint64_t)NET_ETHERNET_BYTES << 9,
+        .command = NIC_TX_DTYP_CONTEXT | NIC_TX_DEXT | NIC_TX_TUCMD_IPV4 | (driver->tcp ? NIC_TX_TUCMD_TCP : 0)};
     tx_put(driver, &descriptor, VF_NO_BUFFER);
 }
 

@@ -71,7 +71,7 @@ struct request {
     uint8_t touched_count;
     uint8_t touched[LEDGER_COMPONENTS_MAX];
     sim_time spent[LEDGER_COMPONENTS_MAX][LEDGER_KINDS];
-    struct request *trunk;           /* of a branch */
+    struct request *trunk; /* of a branch */
     /* Who sent it on and takes it back if it is dropped on the way: ledger_keep. */
     void (*dropped)(void *keeper, struct request *request);
     void *keeper;

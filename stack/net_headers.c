@@ -195,7 +195,8 @@ static bool udp_checksum_is_good(const uint8_t *ip, const uint8_t *udp, uint32_t
     if (net_get16(udp + UDP_CHECKSUM) == 0) {
         return true; /* the sender made none */
     }
-    return net_checksum_fold(net_checksum_add(net_pseudo_header_sum(ip, NET_PROTOCOL_UDP, udp_bytes), udp, udp_bytes)) == 0;
+    return net_checksum_fold(
+               net_checksum_add(net_pseudo_header_sum(ip, NET_PROTOCOL_UDP, udp_bytes), udp, udp_bytes)) == 0;
 }
 
 enum net_verdict net_udp_parse(const uint8_t *frame, uint32_t length_bytes, bool verify, struct net_udp *udp,

@@ -34,11 +34,8 @@ enum { DUPLICATE_THRESHOLD_SEGMENTS = 2 };
 
 void tcp_init(struct tcp_connection *connection, const struct tcp_config *config, struct tcp_counters *counters,
               const struct tcp_path *path) {
-    *connection = (struct tcp_connection){.config = config,
-                                          .counters = counters,
-                                          .path = *path,
-                                          .mss = NET_TCP_MSS_DEFAULT,
-                                          .rto = config->rto_initial};
+    *connection = (struct tcp_connection){
+        .config = config, .counters = counters, .path = *path, .mss = NET_TCP_MSS_DEFAULT, .rto = config->rto_initial};
 }
 
 static void set_initial_sequence(struct tcp_connection *connection, uint32_t sequence) {
@@ -165,19 +162,17 @@ static void put_header(struct tcp_connection *connection, struct tcp_transmissio
         connection->ack_due_at = 0;
         connection->unacknowledged_segments = 0;
     }
-    const uint32_t window =
-        synchronized ? connection->advertised_end - connection->receive_next : room(connection);
-    out->header = (struct net_tcp){
-        .source_ip = path->local_ip,
-        .destination_ip = path->remote_ip,
-        .source_port = path->local_port,
-        .destination_port = path->remote_port,
-        .sequence = sequence,
-        .acknowledgment = synchronized ? connection->receive_next : 0,
-        .window_bytes = (uint16_t)(window < TCP_WINDOW_MAX ? window : TCP_WINDOW_MAX),
-        .flags = (uint8_t)(flags | (synchronized ? NET_TCP_ACK : 0)),
-        .mss = (uint16_t)((flags & NET_TCP_SYN) != 0 ? connection->config->mss_bytes : 0),
-        .payload_bytes = out->segment != NULL ? out->segment->length_bytes : 0};
+    const uint32_t window = synchronized ? connection->advertised_end - connection->receive_next : room(connection);
+    out->header = (struct net_tcp){.source_ip = path->local_ip,
+                                   .destination_ip = path->remote_ip,
+                                   .source_port = path->local_port,
+                                   .destination_port = path->remote_port,
+                                   .sequence = sequence,
+                                   .acknowledgment = synchronized ? connection->receive_next : 0,
+                                   .window_bytes = (uint16_t)(window < TCP_WINDOW_MAX ? window : TCP_WINDOW_MAX),
+                                   .flags = (uint8_t)(flags | (synchronized ? NET_TCP_ACK : 0)),
+                                   .mss = (uint16_t)((flags & NET_TCP_SYN) != 0 ? connection->config->mss_bytes : 0),
+                                   .payload_bytes = out->segment != NULL ? out->segment->length_bytes : 0};
     memcpy(out->header.source_mac, path->local_mac, 6);
     memcpy(out->header.destination_mac, path->remote_mac, 6);
     connection->counters->segments_out++;
@@ -225,8 +220,8 @@ static struct tcp_segment *first_lost(const struct tcp_connection *connection) {
 /* The first lost segment goes out whatever the congestion window says. */
 static bool send_lost(struct tcp_connection *connection, sim_time now, struct tcp_transmission *out) {
     struct tcp_segment *segment = first_lost(connection);
-    if (segment == NULL || (segment != connection->first && tcp_flight_bytes(connection) + segment->length_bytes >
-                                                                connection->congestion_window)) {
+    if (segment == NULL || (segment != connection->first &&
+                            tcp_flight_bytes(connection) + segment->length_bytes > connection->congestion_window)) {
         return false;
     }
     send_segment(connection, segment, now, out);

@@ -98,12 +98,12 @@ struct tcp_connection {
 
 /* What a call brought about. */
 enum tcp_outcome {
-    TCP_KEPT = 1,        /* the segment is the connection's until it is consumed */
-    TCP_NEWS = 2,        /* there is more to read */
-    TCP_OPENED = 4,      /* it is established now */
-    TCP_SPACE = 8,       /* bytes were acknowledged */
+    TCP_KEPT = 1,         /* the segment is the connection's until it is consumed */
+    TCP_NEWS = 2,         /* there is more to read */
+    TCP_OPENED = 4,       /* it is established now */
+    TCP_SPACE = 8,        /* bytes were acknowledged */
     TCP_PEER_CLOSED = 16, /* nothing will come behind what is there */
-    TCP_ABORTED = 32     /* reset, or given up: it is closed */
+    TCP_ABORTED = 32      /* reset, or given up: it is closed */
 };
 
 /* A connection that is closed. Config, counters live longer. */

@@ -61,8 +61,7 @@ static void open_congestion_window(struct tcp_connection *connection, uint32_t b
         if (connection->first != NULL && connection->first != connection->unsent) {
             tcp_mark_lost(connection, connection->first);
         }
-        const uint32_t left =
-            connection->congestion_window > bytes ? connection->congestion_window - bytes : 0;
+        const uint32_t left = connection->congestion_window > bytes ? connection->congestion_window - bytes : 0;
         connection->congestion_window = left + mss;
         return;
     }
@@ -182,8 +181,7 @@ static void make_ready(struct tcp_connection *connection, struct tcp_segment *se
 /* Ahead of a gap: the list is in order and without overlaps. False: nothing new. */
 static bool keep_early(struct tcp_connection *connection, struct tcp_segment *segment) {
     struct tcp_segment **link = &connection->early;
-    while (*link != NULL &&
-           tcp_not_after((*link)->sequence + (*link)->length_bytes, segment->sequence)) {
+    while (*link != NULL && tcp_not_after((*link)->sequence + (*link)->length_bytes, segment->sequence)) {
         link = &(*link)->next;
     }
     struct tcp_segment *const behind = *link;
@@ -226,8 +224,8 @@ static void acknowledge_soon(struct tcp_connection *connection, sim_time now) {
     }
 }
 
-static unsigned take_data(struct tcp_connection *connection, const struct net_tcp *header,
-                          struct tcp_segment *segment, sim_time now) {
+static unsigned take_data(struct tcp_connection *connection, const struct net_tcp *header, struct tcp_segment *segment,
+                          sim_time now) {
     segment->sequence = header->sequence;
     segment->length_bytes = header->payload_bytes;
     segment->push = (header->flags & NET_TCP_PSH) != 0;

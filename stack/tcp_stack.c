@@ -79,8 +79,8 @@ bool tcp_stack_takes(const struct tcp_stack *stack, uint64_t physical, uint32_t 
 enum net_verdict tcp_stack_input(struct tcp_stack *stack, struct context *context, uint64_t physical,
                                  uint32_t length_bytes, bool checked_by_hardware, struct net_tcp *tcp,
                                  uint32_t *payload_offset) {
-    const enum net_verdict verdict = net_tcp_parse(frame_at(stack, physical, length_bytes), length_bytes,
-                                                   !checked_by_hardware, tcp, payload_offset);
+    const enum net_verdict verdict =
+        net_tcp_parse(frame_at(stack, physical, length_bytes), length_bytes, !checked_by_hardware, tcp, payload_offset);
     const uint32_t header_bytes = length_bytes < HEADER_LINE_BYTES ? length_bytes : HEADER_LINE_BYTES;
     cpu_touch(context, physical, header_bytes, false);
     if (verdict != NET_NOT_IPV4) {

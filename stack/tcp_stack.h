@@ -22,8 +22,7 @@ struct tcp_stack {
 };
 
 uint64_t tcp_stack_working_set_bytes(const struct tcp_stack_costs *costs);
-void tcp_stack_init(struct tcp_stack *stack, struct udp_stack *ip, struct tcp_stack_costs *costs,
-                    uint64_t working_set);
+void tcp_stack_init(struct tcp_stack *stack, struct udp_stack *ip, struct tcp_stack_costs *costs, uint64_t working_set);
 
 /* Input: reads the headers of the frame at `physical`, which lies in one page frame,
  * and charges for it: a segment with data, a pure acknowledgment, or one that opens a

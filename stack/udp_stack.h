@@ -15,7 +15,7 @@
  * (configs/profiles/stack-ip.yaml). */
 struct udp_stack_costs {
     struct cost ip_input, udp_input, ip_output, udp_output;
-    struct cost checksum_per_kib; /* software checksum, when the hardware does not */
+    struct cost checksum_per_kib;       /* software checksum, when the hardware does not */
     const struct config_node *tcp_node; /* `tcp:`, for struct tcp_stack_costs; NULL: none */
 };
 extern const struct param udp_stack_params[];

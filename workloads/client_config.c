@@ -138,8 +138,8 @@ static bool check_udp(const struct config_node *node, const struct client_config
 
 static bool check_tcp(const struct config_node *node, struct client_config *config, struct diagnostics *diagnostics) {
     enum { MESSAGE_MAX = 1 << 20 };
-    bool good = check_payload(node, config, "payload", config->payload_bytes, CLIENT_TCP_PAYLOAD_MIN, MESSAGE_MAX,
-                              diagnostics);
+    bool good =
+        check_payload(node, config, "payload", config->payload_bytes, CLIENT_TCP_PAYLOAD_MIN, MESSAGE_MAX, diagnostics);
     if (config->reply_bytes != 0) {
         good = check_payload(node, config, "reply", config->reply_bytes, CLIENT_TCP_PAYLOAD_MIN, MESSAGE_MAX,
                              diagnostics) &&
@@ -172,8 +172,8 @@ static bool check_tcp(const struct config_node *node, struct client_config *conf
 static bool check_transport(const struct config_node *node, struct client_config *config,
                             struct diagnostics *diagnostics) {
     const bool tcp = config_bind(config->tcp_node, tcp_config_params, &config->tcp, diagnostics);
-    const bool rest = config->transport == CLIENT_TCP ? check_tcp(node, config, diagnostics)
-                                                      : check_udp(node, config, diagnostics);
+    const bool rest =
+        config->transport == CLIENT_TCP ? check_tcp(node, config, diagnostics) : check_udp(node, config, diagnostics);
     return tcp && rest;
 }
 

@@ -63,7 +63,7 @@ struct client_host {
     /* TCP */
     struct tcp_host tcp;
     struct client_connection *connections, *idle;
-    uint64_t opened; /* of the connections */
+    uint64_t opened;                /* of the connections */
     struct client_waiting *waiting; /* a ring */
     uint32_t waiting_first, waiting_count, waiting_capacity;
     uint16_t identification;

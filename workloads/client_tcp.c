@@ -129,8 +129,7 @@ static void pump(struct client_connection *connection, sim_time earliest) {
 /* ---- requests ---- */
 
 /* The message: cookie, its own length, the pattern. */
-static void put_message(uint8_t *bytes, const struct client *client, uint32_t from, uint32_t count,
-                        uint64_t cookie) {
+static void put_message(uint8_t *bytes, const struct client *client, uint32_t from, uint32_t count, uint64_t cookie) {
     uint8_t head[CLIENT_TCP_PAYLOAD_MIN];
     net_put32(head, (uint32_t)(cookie >> 32));
     net_put32(head + 4, (uint32_t)cookie);
@@ -295,8 +294,7 @@ static void read_reply(struct client_connection *connection) {
             client->stats.mismatched += left == 0;
             connection->wrong = true;
         }
-        connection->wrong =
-            connection->wrong || !is_expected(connection, segment->bytes + ready->offset_bytes, count);
+        connection->wrong = connection->wrong || !is_expected(connection, segment->bytes + ready->offset_bytes, count);
         connection->received_bytes += count;
         if (segment->request != NULL && connection->request == NULL && left > 0) {
             connection->request = segment->request;

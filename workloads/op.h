@@ -119,14 +119,14 @@ struct workload_thread {
     unsigned index;
     struct system_thread *thread;
     const struct system_ops *ops;
-    const struct sim_clock *clock;  /* of the core */
-    struct system_socket **sockets; /* by index */
-    struct system_buffer *buffers;  /* by index */
+    const struct sim_clock *clock;        /* of the core */
+    struct system_socket **sockets;       /* by index */
+    struct system_buffer *buffers;        /* by index */
     struct workload_listener **listeners; /* by index of the socket; NULL: it is none */
     struct workload_connection *serving;  /* whose message `serve` runs its block for; NULL: none */
-    struct system_buffer *current;  /* received last: whose request the thread works for; NULL: none */
-    struct random_stream *random;   /* its own */
-    struct spans spans;             /* of the message that was taken last */
+    struct system_buffer *current;        /* received last: whose request the thread works for; NULL: none */
+    struct random_stream *random;         /* its own */
+    struct spans spans;                   /* of the message that was taken last */
     uint64_t counters[WORKLOAD_COUNTERS];
     struct error error;
 };

@@ -202,8 +202,8 @@ static const struct param send_params[] = {
 
 static bool send_compile(struct compiler *compiler, const struct config_node *node, void *config) {
     struct send_config *own = config;
-    const bool socket = is_given(own->to) && compile_use_any(compiler, config_get(node, "to"), own->to, &own->socket,
-                                                             &own->to_connection);
+    const bool socket = is_given(own->to) &&
+                        compile_use_any(compiler, config_get(node, "to"), own->to, &own->socket, &own->to_connection);
     const bool buffer =
         is_given(own->from) && compile_buffer(compiler, config_get(node, "from"), own->from, false, &own->buffer);
     return socket && buffer;

@@ -111,8 +111,8 @@ bool compile_use_listener(struct compiler *compiler, const struct config_node *a
     if (!compile_use_any(compiler, at, name, index, &listener)) {
         return false;
     }
-    return listener || compile_error(compiler, at, "'%s' does not listen for connections ('listen' makes one that does)",
-                                     name);
+    return listener ||
+           compile_error(compiler, at, "'%s' does not listen for connections ('listen' makes one that does)", name);
 }
 
 bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,

@@ -32,14 +32,10 @@ struct step_row {
 
 static const struct step_row step_rows[] = {
 #define LINUX_STEP_OFFSET(name, text) {#name, offsetof(struct linux_profile, name)},
-    LINUX_STEPS(LINUX_STEP_OFFSET)
-};
+    LINUX_STEPS(LINUX_STEP_OFFSET)};
 static const struct step_row stream_rows[] = {LINUX_STREAM_STEPS(LINUX_STEP_OFFSET)};
 #undef LINUX_STEP_OFFSET
-enum {
-    STEP_ROWS = sizeof step_rows / sizeof step_rows[0],
-    STREAM_ROWS = sizeof stream_rows / sizeof stream_rows[0]
-};
+enum { STEP_ROWS = sizeof step_rows / sizeof step_rows[0], STREAM_ROWS = sizeof stream_rows / sizeof stream_rows[0] };
 
 bool linux_profile_bind(const struct config_node *node, struct linux_profile *profile,
                         struct diagnostics *diagnostics) {

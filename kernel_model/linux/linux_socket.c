@@ -164,7 +164,8 @@ void linux_socket_input(struct linux_cpu *cpu, struct context *context, struct l
     const enum net_verdict verdict = udp_stack_input(&system->stack, context, skb->physical, skb->frame_bytes,
                                                      skb->checked, &udp, &skb->payload_offset);
     if (verdict != NET_OK || udp.destination_ip != system->config.ip) {
-        linux_socket_drop(cpu, context, skb, &counters->stack_drops, verdict != NET_OK ? net_verdict_text(verdict) : "not ours");
+        linux_socket_drop(cpu, context, skb, &counters->stack_drops,
+                          verdict != NET_OK ? net_verdict_text(verdict) : "not ours");
         return;
     }
     learn_neighbour(system, &udp);

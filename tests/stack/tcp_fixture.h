@@ -181,9 +181,8 @@ static inline void make_ends(uint32_t client_sequence, uint32_t server_sequence)
                                              .rto_maximum = 120 * SIM_S,
                                              .delayed_ack = 40 * SIM_MS,
                                              .time_wait = 60 * SIM_S};
-    static const struct tcp_path paths[2] = {
-        {.local_ip = 1, .remote_ip = 2, .local_port = 1000, .remote_port = 7},
-        {.local_ip = 2, .remote_ip = 1, .local_port = 7, .remote_port = 1000}};
+    static const struct tcp_path paths[2] = {{.local_ip = 1, .remote_ip = 2, .local_port = 1000, .remote_port = 7},
+                                             {.local_ip = 2, .remote_ip = 1, .local_port = 7, .remote_port = 1000}};
     for (unsigned i = 0; i < 2; i++) {
         ends[i].config = config;
         ends[i].reads = true;

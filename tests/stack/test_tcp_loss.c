@@ -127,8 +127,8 @@ static void transfer(uint64_t seed, uint32_t bytes, uint32_t first_sequence) {
     run_for(2000 * SIM_S);
     for (unsigned i = 0; i < 2; i++) {
         check_received(i, bytes);
-        cr_assert_eq(ends[i].connection.state, TCP_CLOSED, "seed %llu: end %u is in state %d",
-                     (unsigned long long)seed, i, (int)ends[i].connection.state);
+        cr_assert_eq(ends[i].connection.state, TCP_CLOSED, "seed %llu: end %u is in state %d", (unsigned long long)seed,
+                     i, (int)ends[i].connection.state);
         cr_assert_eq(ends[i].pieces, 0U, "seed %llu: end %u keeps %u pieces", (unsigned long long)seed, i,
                      ends[i].pieces);
     }
