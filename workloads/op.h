@@ -133,6 +133,10 @@ struct workload_thread {
 
 /* Runs a block to its end, or until an operation does not end in OP_DONE. */
 enum op_result run_block(struct workload_thread *thread, const struct block *block);
+/* The thread's own time: what it has charged has been executed. */
+sim_time measure_now(struct workload_thread *thread);
+/* What software has had of a request until now, with the interval that is still open. */
+sim_time measure_spent(const struct request *request, sim_time now);
 /* Notes why the thread cannot go on; returns OP_FAILED. */
 enum op_result run_failed(struct workload_thread *thread, enum error_code code, const char *what);
 

@@ -75,9 +75,10 @@ const struct op_type op_listen = {.name = "listen",
 enum { EVENTS_MAX = 1024 };
 
 struct serve_config {
-    const char *on, *into;
+    const char *on, *into, *receive_as, *before_as;
     int how; /* enum system_wait */
     uint64_t events;
+    uint32_t receive_span, before_span;
     const struct config_node *body_node;
     struct block body;
     uint32_t socket, buffer;
@@ -93,6 +94,10 @@ static const struct param serve_params[] = {
      "gives up the core meanwhile, or asks again and again"},
     {"events", PARAM_INTEGER, offsetof(struct serve_config, events), "64", "1", "1024", NULL,
      "that one call of epoll_wait may report"},
+    {"receive_as", PARAM_TEXT, offsetof(struct serve_config, receive_as), "", NULL, NULL, NULL,
+     "the row of the breakdown for the call that receives the message's end, as 'measure' has it"},
+    {"before_as", PARAM_TEXT, offsetof(struct serve_config, before_as), "", NULL, NULL, NULL,
+     "the row for what the processor did for the message before that call"},
     {"do", PARAM_NODE, offsetof(struct serve_config, body_node), "", NULL, NULL, NULL,
      "operations for each message; required"},
     {0}};
@@ -103,7 +108,14 @@ static bool serve_compile(struct compiler *compiler, const struct config_node *n
         is_given(own->on) && compile_use_listener(compiler, config_get(node, "on"), own->on, &own->socket);
     const bool buffer =
         is_given(own->into) && compile_buffer(compiler, config_get(node, "into"), own->into, true, &own->buffer);
-    return compile_required_block(compiler, node, "do", &own->body) && socket && buffer;
+    bool spans = true;
+    if (own->receive_as != NULL && own->receive_as[0] != '\0') {
+        spans = compile_span(compiler, config_get(node, "receive_as"), own->receive_as, &own->receive_span);
+    }
+    if (own->before_as != NULL && own->before_as[0] != '\0') {
+        spans = compile_span(compiler, config_get(node, "before_as"), own->before_as, &own->before_span) && spans;
+    }
+    return compile_required_block(compiler, node, "do", &own->body) && socket && buffer && spans;
 }
 
 /* Takes all connections that wait. */
@@ -191,15 +203,34 @@ static void forget_request(struct workload_thread *thread, struct system_buffer 
     }
 }
 
+/* The message begins with what was done for it until it was received. */
+static void begin_spans(struct workload_thread *thread, const struct serve_config *own, const struct request *request,
+                        sim_time begin) {
+    spans_begin(&thread->spans, request != NULL && request->measured);
+    if (begin == 0 || request == NULL) {
+        return;
+    }
+    const sim_time end = measure_now(thread);
+    const sim_time inside = end - begin;
+    const sim_time spent = measure_spent(request, end);
+    if (own->receive_as[0] != '\0') {
+        spans_add(&thread->spans, own->receive_span, inside);
+    }
+    if (own->before_as[0] != '\0') {
+        spans_add(&thread->spans, own->before_span, spent > inside ? spent - inside : 0);
+    }
+}
+
+/* `begin`: when the call that received its end began; 0: not measured. */
 static enum op_result run_for(struct workload_thread *thread, const struct serve_config *own,
-                              struct workload_connection *connection) {
+                              struct workload_connection *connection, sim_time begin) {
     struct system_buffer *shown = &thread->buffers[own->buffer];
     const struct system_buffer kept = *shown;
     *shown = connection->buffer;
     connection->buffer.request = NULL;
     thread->serving = connection;
     thread->current = shown;
-    spans_begin(&thread->spans, shown->request != NULL && shown->request->measured);
+    begin_spans(thread, own, shown->request, begin);
     const enum op_result result = run_block(thread, &own->body);
     forget_request(thread, shown);
     thread->serving = NULL;
@@ -214,11 +245,13 @@ static enum op_result serve_connection(struct workload_thread *thread, const str
     if (connection->socket == NULL) {
         return OP_DONE; /* closed by an event before this one */
     }
+    const bool measures = own->receive_as[0] != '\0' || own->before_as[0] != '\0';
+    const sim_time begin = measures ? measure_now(thread) : 0;
     const enum error_code code = take_message(thread, connection);
     switch (code) {
     case OK:
         thread->counters[WORKLOAD_RECEIVED] += 1;
-        return run_for(thread, own, connection);
+        return run_for(thread, own, connection, begin);
     case ERR_AGAIN:
         thread->counters[WORKLOAD_EMPTY_RECEIVES] += 1;
         return OP_DONE;
