@@ -5,6 +5,7 @@
 
 #include "sim/engine.h"
 #include "sim/random.h"
+#include "workloads/connections.h"
 #include "workloads/script_internal.h"
 
 /* Rounds of the loop at one instant after which it is taken to stand still. */
@@ -95,9 +96,10 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
     thread->clock = &interpreter->system->machine->clock;
     thread->sockets = calloc(interpreter->script->socket_count + 1, sizeof *thread->sockets);
     thread->buffers = calloc(interpreter->script->buffer_count + 1, sizeof *thread->buffers);
+    thread->listeners = calloc(interpreter->script->socket_count + 1, sizeof *thread->listeners);
     thread->random = random_stream_create(stream);
     spans_init(&thread->spans, interpreter->script->span_count);
-    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL, "out of memory");
+    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->listeners != NULL, "out of memory");
 }
 
 static bool offers_all(const struct interpreter *interpreter, struct error *error) {
@@ -152,6 +154,7 @@ void interpreter_free(struct interpreter *interpreter) {
     for (unsigned i = 0; i < interpreter->thread_count; ++i) {
         struct workload_thread *thread = &interpreter->threads[i];
         spans_free(&thread->spans);
+        connections_free(thread, interpreter->script->socket_count);
         free(thread->sockets);
         free(thread->buffers);
         if (thread->random != NULL) {
