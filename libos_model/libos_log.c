@@ -149,6 +149,28 @@ enum error_code libos_log_pop(struct system_thread *base, struct system_log *han
                              system_components.app);
 }
 
+void libos_logs_visit(const struct libos_storage *storage, const char *instance, const struct stats_sink *sink) {
+    struct persist_counters sum = {0};
+    for (const struct libos_log *at = storage->logs; at != NULL; at = at->next) {
+        const struct persist_counters *counters = persist_log_counters(at->log);
+        sum.appended += counters->appended;
+        sum.acknowledged += counters->acknowledged;
+        sum.flushes += counters->flushes;
+        sum.header_writes += counters->header_writes;
+        sum.trimmed += counters->trimmed;
+        sum.read += counters->read;
+    }
+    if (storage->logs == NULL) {
+        return;
+    }
+    stats_counter(sink, instance, "log_appended", sum.appended);
+    stats_counter(sink, instance, "log_acknowledged", sum.acknowledged);
+    stats_counter(sink, instance, "log_flushes", sum.flushes);
+    stats_counter(sink, instance, "log_header_writes", sum.header_writes);
+    stats_counter(sink, instance, "log_trimmed", sum.trimmed);
+    stats_counter(sink, instance, "log_read", sum.read);
+}
+
 void libos_logs_free(struct libos_storage *storage) {
     while (storage->logs != NULL) {
         struct libos_log *log = storage->logs;

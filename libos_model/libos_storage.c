@@ -225,6 +225,14 @@ void libos_storage_free(struct libos_thread *thread) {
     thread->storage = NULL;
 }
 
+void libos_storage_visit(const struct libos_storage *storage, const char *instance, const struct stats_sink *sink) {
+    stats_counter(sink, instance, "storage_submitted",
+                  storage->emulated ? storage->ring.written : storage->pair.submitted);
+    stats_counter(sink, instance, "storage_completed",
+                  storage->emulated ? storage->ring.read : storage->pair.completed);
+    libos_logs_visit(storage, instance, sink);
+}
+
 /* ---- storage areas ---- */
 
 static enum error_code find_area(struct libos_thread *thread, const char *name, uint64_t bytes, struct exo_handle *vsa,

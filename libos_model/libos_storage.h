@@ -59,6 +59,10 @@ enum error_code libos_area_open(struct libos_thread *thread, const char *name, u
 enum error_code libos_segments(const struct libos_thread *thread, struct block_io *io, uint64_t physical,
                                uint64_t bytes);
 
+/* Counters of a thread's storage, under its instance. */
+void libos_storage_visit(const struct libos_storage *storage, const char *instance, const struct stats_sink *sink);
+void libos_logs_visit(const struct libos_storage *storage, const char *instance, const struct stats_sink *sink);
+
 /* Components under "cpu": "storage_out" (with "storage_doorbell" below it), "storage_in". */
 struct libos_storage_components {
     ledger_component out, doorbell, in;

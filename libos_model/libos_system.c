@@ -186,6 +186,9 @@ static void visit_thread(const struct libos_thread *thread, const char *instance
     stats_counter(sink, instance, "buffers_refilled", thread->driver.refilled);
     stats_counter(sink, instance, "buffers_reclaimed", thread->driver.reclaimed);
     stats_counter(sink, instance, "doorbells", thread->driver.doorbells);
+    if (thread->storage != NULL) {
+        libos_storage_visit(thread->storage, instance, sink);
+    }
     if (thread->tcp != NULL) {
         tcp_host_visit_stats(&thread->tcp->host, instance, sink);
     }

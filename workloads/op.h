@@ -18,6 +18,7 @@ struct compiler;
 struct workload_thread;
 struct workload_listener;
 struct workload_connection;
+struct workload_log;
 
 /* How the thread goes on after an operation. */
 enum op_result {
@@ -87,6 +88,9 @@ bool compile_use_socket(struct compiler *compiler, const struct config_node *at,
  * fills is reported at the end. */
 bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,
                     uint32_t *index);
+/* Gives a log its index; the index of one declared before. */
+bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+bool compile_use_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
 /* The index of a span (spans.h), which comes into being by being named. False with a
  * report if there are too many, or if a component of the ledger has that name. */
 bool compile_span(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
@@ -110,6 +114,11 @@ enum workload_counter {
     WORKLOAD_MISBEHAVIOURS,
     WORKLOAD_MISBEHAVIOURS_REFUSED,
     WORKLOAD_MISBEHAVIOURS_GRANTED,
+    /* Of scripts that use logs. */
+    WORKLOAD_APPENDS,
+    WORKLOAD_DURABLE, /* of them, acknowledged */
+    WORKLOAD_POPS,
+    WORKLOAD_TRIMS,
     WORKLOAD_COUNTERS
 };
 
@@ -123,6 +132,7 @@ struct workload_thread {
     struct system_socket **sockets;       /* by index */
     struct system_buffer *buffers;        /* by index */
     struct workload_listener **listeners; /* by index of the socket; NULL: it is none */
+    struct workload_log *logs;            /* by index */
     struct workload_connection *serving;  /* whose message `serve` runs its block for; NULL: none */
     struct system_buffer *current;        /* received last: whose request the thread works for; NULL: none */
     struct random_stream *random;         /* its own */
@@ -145,6 +155,7 @@ extern const struct op_type op_listen, op_serve;                                
 extern const struct op_type op_compute;                                                /* ops_compute.c */
 extern const struct op_type op_branch, op_repeat;                                      /* ops_control.c */
 extern const struct op_type op_measure;                                                /* ops_measure.c */
+extern const struct op_type op_log, op_append, op_pop, op_trim;                        /* ops_log.c */
 extern const struct op_type op_misbehave;                                              /* ops_misbehave.c */
 
 #endif

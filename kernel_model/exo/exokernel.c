@@ -216,6 +216,7 @@ void exo_visit_stats(const struct exo_kernel *kernel, const struct stats_sink *s
     stats_counter(sink, "exokernel", "iommu_faults", iommu_fault_count(kernel->machine->iommu));
     stats_counter(sink, "exokernel", "capabilities_live", exo_capabilities_live(kernel->capabilities));
     stats_counter(sink, "exokernel", "frames_free", frames_available(kernel->frames));
+    exo_emulation_visit_stats(kernel, sink);
     for (const struct exo_environment *at = kernel->environments; at != NULL; at = at->next) {
         char instance[64];
         (void)snprintf(instance, sizeof instance, "exokernel.%s", at->name);

@@ -46,5 +46,6 @@ enum error_code exo_emulated_apply(struct exo_emulated *emulated, struct exo_vsa
 void exo_emulation_forget(struct exo_kernel *kernel, struct exo_environment *environment, uint64_t virtual_address,
                           uint64_t length_bytes);
 void exo_emulation_declare_components(void);
+void exo_emulation_visit_stats(const struct exo_kernel *kernel, const struct stats_sink *sink);
 
 #endif

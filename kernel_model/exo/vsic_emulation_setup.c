@@ -1,4 +1,5 @@
 /* vsic_emulation_setup.c: an emulation's beginning and end, and its interfaces'. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "kernel_model/exo/scheduler.h"
@@ -118,6 +119,26 @@ void exo_emulation_stop(struct exo_drive *drive) {
     free(emulation->ios);
     free(emulation);
     drive->emulation = NULL;
+}
+
+void exo_emulation_visit_stats(const struct exo_kernel *kernel, const struct stats_sink *sink) {
+    for (const struct exo_drive *drive = kernel->drives; drive != NULL; drive = drive->next) {
+        if (drive->emulation == NULL) {
+            continue;
+        }
+        const struct exo_emulation_counters *counters = &drive->emulation->counters;
+        char instance[64];
+        (void)snprintf(instance, sizeof instance, "exokernel.emulation.%s", drive->device->name);
+        stats_counter(sink, instance, "requests", counters->requests);
+        stats_counter(sink, instance, "completions", counters->completions);
+        stats_counter(sink, instance, "page_walks", counters->page_walks);
+        stats_counter(sink, instance, "turns", counters->turns);
+        stats_counter(sink, instance, "refused_malformed", counters->refused_malformed);
+        stats_counter(sink, instance, "refused_not_attached", counters->refused_not_attached);
+        stats_counter(sink, instance, "refused_out_of_range", counters->refused_out_of_range);
+        stats_counter(sink, instance, "refused_read_only", counters->refused_read_only);
+        stats_counter(sink, instance, "refused_memory", counters->refused_memory);
+    }
 }
 
 /* ---- interfaces ---- */
