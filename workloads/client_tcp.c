@@ -73,8 +73,7 @@ static void send_frame(struct client_host *host, const struct net_tcp *header, s
                        sim_time earliest) {
     struct frame *frame = frame_allocate();
     const uint32_t headers_bytes = net_tcp_headers_bytes(header);
-    const sim_time when = later(earliest, host->last_send); /* the link takes frames in one order */
-    host->last_send = when;
+    sim_time when = later(earliest, host->last_send); /* the link takes frames in one order */
     if (segment != NULL) {
         memcpy(frame->bytes + headers_bytes, segment->bytes, segment->tcp.length_bytes);
         frame->request = segment->request;
@@ -92,11 +91,12 @@ static void send_frame(struct client_host *host, const struct net_tcp *header, s
         struct request *request = frame->request;
         segment->away = request;
         ledger_keep(request, came_back, segment);
+        when = later(when, request->since);
         if (request->owner != client_components.send) {
-            ledger_hand_over_at(request, request->owner, client_components.send, LEDGER_SERVICE,
-                                later(when, request->since));
+            ledger_hand_over_at(request, request->owner, client_components.send, LEDGER_SERVICE, when);
         }
     }
+    host->last_send = when;
     host->client->stats.sent += 1;
     (void)link_send(&host->port, frame, client_components.send, when);
 }
