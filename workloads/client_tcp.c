@@ -87,7 +87,7 @@ static void send_frame(struct client_host *host, const struct net_tcp *header, s
         memset(frame->bytes + frame->length_bytes, 0, FRAME_BYTES_MIN - frame->length_bytes);
         frame->length_bytes = FRAME_BYTES_MIN;
     }
-    if (frame->request != NULL) {
+    if (segment != NULL && frame->request != NULL) {
         struct request *request = frame->request;
         segment->away = request;
         ledger_keep(request, came_back, segment);
