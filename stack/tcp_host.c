@@ -90,7 +90,8 @@ static bool is_opening(const struct net_tcp *header) {
 }
 
 /* A SYN at a listener. What does not fit its backlog is ignored: the peer tries again. */
-static struct tcp_stream *open(struct tcp_host *host, struct tcp_stream *listener, const struct net_tcp *header) {
+static struct tcp_stream *open_connection(struct tcp_host *host, struct tcp_stream *listener,
+                                          const struct net_tcp *header) {
     struct tcp_stream *stream = listener->pending < listener->backlog ? host->make(host->owner, listener) : NULL;
     if (stream == NULL) {
         host->host_counters.backlog_drops++;
@@ -158,7 +159,7 @@ struct tcp_arrival tcp_host_input(struct tcp_host *host, const struct net_tcp *h
     struct tcp_arrival arrival = {.stream = NULL};
     struct tcp_stream *listener = find_listener(host, header->destination_port);
     if (listener != NULL && is_opening(header)) {
-        arrival.stream = open(host, listener, header);
+        arrival.stream = open_connection(host, listener, header);
         return arrival;
     }
     host->host_counters.no_stream++;

@@ -280,7 +280,7 @@ static unsigned take_fin(struct tcp_connection *connection, const struct net_tcp
 
 /* ---- opening ---- */
 
-static unsigned open(struct tcp_connection *connection, const struct net_tcp *header) {
+static unsigned establish(struct tcp_connection *connection, const struct net_tcp *header) {
     connection->state = TCP_ESTABLISHED;
     connection->send_window = header->window_bytes;
     connection->window_sequence = header->sequence;
@@ -319,7 +319,7 @@ static unsigned syn_sent(struct tcp_connection *connection, const struct net_tcp
         return 0;
     }
     connection->ack_due = true;
-    return open(connection, header);
+    return establish(connection, header);
 }
 
 /* ---- all of it ---- */
@@ -378,7 +378,7 @@ unsigned tcp_input(struct tcp_connection *connection, const struct net_tcp *head
         if (header->acknowledgment != connection->initial_send + 1) {
             return 0;
         }
-        outcome |= open(connection, header);
+        outcome |= establish(connection, header);
     }
     outcome |= take_acknowledgment(connection, header, now);
     if (header->payload_bytes > 0 && !connection->fin_received) {

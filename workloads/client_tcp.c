@@ -73,8 +73,7 @@ static void send_frame(struct client_host *host, const struct net_tcp *header, s
                        sim_time earliest) {
     struct frame *frame = frame_allocate();
     const uint32_t headers_bytes = net_tcp_headers_bytes(header);
-    const sim_time when = later(earliest, host->last_send); /* the link takes frames in one order */
-    host->last_send = when;
+    sim_time when = later(earliest, host->last_send); /* the link takes frames in one order */
     if (segment != NULL) {
         memcpy(frame->bytes + headers_bytes, segment->bytes, segment->tcp.length_bytes);
         frame->request = segment->request;
@@ -88,15 +87,16 @@ static void send_frame(struct client_host *host, const struct net_tcp *header, s
         memset(frame->bytes + frame->length_bytes, 0, FRAME_BYTES_MIN - frame->length_bytes);
         frame->length_bytes = FRAME_BYTES_MIN;
     }
-    if (frame->request != NULL) {
+    if (segment != NULL && frame->request != NULL) {
         struct request *request = frame->request;
         segment->away = request;
         ledger_keep(request, came_back, segment);
+        when = later(when, request->since);
         if (request->owner != client_components.send) {
-            ledger_hand_over_at(request, request->owner, client_components.send, LEDGER_SERVICE,
-                                later(when, request->since));
+            ledger_hand_over_at(request, request->owner, client_components.send, LEDGER_SERVICE, when);
         }
     }
+    host->last_send = when;
     host->client->stats.sent += 1;
     (void)link_send(&host->port, frame, client_components.send, when);
 }

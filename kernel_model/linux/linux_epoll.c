@@ -131,8 +131,9 @@ static void spin_on(struct linux_thread *thread, struct linux_event_set *set) {
         if (event_set_peek(&set->set) != NULL) {
             break;
         }
-        struct harvest none = {.capacity = 1};
-        collect(set, &none); /* the list is empty: whoever comes in wakes */
+        struct system_event unused;
+        struct harvest none = {.events = &unused, .capacity = 1};
+        collect(set, &none); /* nothing is ready; the list is empty now, and whoever comes in wakes */
         linux_waiters_add(&set->pollers, thread);
         cpu_spin(thread->context, cycles > 0 ? cycles : 1, linux_components.recv_poll);
     }
