@@ -93,6 +93,7 @@ Test(exo_emulation, does_what_an_interface_does) {
 
 /* ---- what is refused ---- */
 
+static struct exo_region constant; /* Alice's, mapped for reading */
 static void misuse(struct user *base) {
     struct ring_user *user = (struct ring_user *)(void *)base;
     const struct exo_ring_request good = request_of(user, EXO_RING_WRITE, user->nsid, 0, 1);
@@ -123,12 +124,19 @@ static void misuse(struct user *base) {
     cr_assert_eq(ring_command(user, bad), ERR_FAULT);
     bad.segments[0].length_bytes = UINT32_MAX;
     cr_assert_eq(ring_command(user, bad), ERR_FAULT);
-    cr_assert_eq(counters()->refused_memory, 4);
+    bad = request_of(user, EXO_RING_READ, user->nsid, 0, 1); /* would write into memory mapped for reading */
+    bad.segments[0].address = constant.virtual_address;
+    cr_assert_eq(ring_command(user, bad), ERR_FAULT);
+    bad.operation = EXO_RING_WRITE;
+    cr_assert_eq(ring_command(user, bad), OK, "reading it is allowed");
+    cr_assert_eq(counters()->refused_memory, 5);
     cr_assert_eq(ring_command(user, good), OK, "and still it serves");
 }
 
 Test(exo_emulation, refuses_what_an_interface_refuses) {
     make_both();
+    cr_assert_eq(exo_memory_allocate(alice, 0, 4096, &constant, &error), OK);
+    cr_assert_eq(exo_memory_map(alice, &constant, false, &error), OK);
     user_start(&a.user, 0, misuse);
     sim_run(10 * SIM_S);
     cr_assert_eq(nvme_counters(ssd, 0)->errors, 0, "the drive is not even asked");
@@ -230,4 +238,69 @@ Test(exo_emulation, an_interface_may_go_with_commands_under_way) {
     cr_assert_eq(alice->storage_interfaces_held, 0);
     struct exo_handle again;
     cr_assert_eq(exo_vsic_grant(alice, drive, &again, &error), OK);
+}
+
+/* ---- whatever is written into the ring ---- */
+
+enum { RANDOM_REQUESTS = 300000 };
+
+static struct exo_ring_request random_request(struct ring_user *user, struct random_stream *random) {
+    struct exo_ring_request request = request_of(user, EXO_RING_WRITE, user->nsid, 0, 1);
+    request.operation = (uint8_t)random_below(random, 5);
+    request.flags = (uint8_t)random_below(random, 4);
+    request.nsid = (uint32_t)random_below(random, 5);
+    request.block =
+        random_below(random, 3) == 0 ? UINT64_MAX - random_below(random, 8) : random_below(random, AREA_BLOCKS + 8);
+    request.blocks = random_below(random, 8) == 0 ? UINT32_MAX - (uint32_t)random_below(random, 8)
+                                                  : (uint32_t)random_below(random, 20);
+    request.segment_count = (uint32_t)random_below(random, EXO_RING_SEGMENTS + 3);
+    for (uint32_t i = 0; i < EXO_RING_SEGMENTS; i++) {
+        const uint64_t kind = random_below(random, 12);
+        const uint64_t own = user->user.buffer.virtual_address + random_below(random, FIXTURE_BUFFER_BYTES + 4096);
+        request.segments[i].address = kind == 0   ? random_below(random, UINT64_C(1) << 62)
+                                      : kind == 1 ? b.user.buffer.physical
+                                      : kind == 2 ? b.user.buffer.virtual_address + (UINT64_C(1) << 30)
+                                      : kind < 8  ? own / 4096 * 4096
+                                                  : own;
+        request.segments[i].length_bytes = (uint32_t)(random_below(random, 16) * 512 + (kind == 11 ? 3 : 0));
+    }
+    if (random_below(random, 2) == 0) { /* a good shape, at whatever place */
+        request.segment_count = 1;
+        request.blocks = 1 + (uint32_t)random_below(random, 16);
+        request.segments[0] =
+            (struct exo_ring_segment){user->user.buffer.virtual_address, request.blocks * FIXTURE_BLOCK, 0};
+    }
+    return request;
+}
+
+static void anything(struct user *base) {
+    struct ring_user *user = (struct ring_user *)(void *)base;
+    struct random_stream *random = random_stream_create("anything");
+    uint64_t granted = 0;
+    user_fill(base, 0xbb);
+    for (int i = 0; i < RANDOM_REQUESTS; i++) {
+        const enum error_code code = ring_command(user, random_request(user, random));
+        cr_assert_neq(code, ERR_AGAIN, "request %d was never answered", i);
+        granted += code == OK;
+    }
+    random_stream_free(random);
+    cr_assert_gt(granted, RANDOM_REQUESTS / 50);
+    cr_assert_lt(granted, RANDOM_REQUESTS / 2);
+    cr_assert_eq(ring_command(user, request_of(user, EXO_RING_READ, user->nsid, 0, 1)), OK, "still it serves");
+}
+
+Test(exo_emulation, whatever_is_asked_is_answered_and_harms_nobody) {
+    uint8_t block[FIXTURE_BLOCK];
+    make_both();
+    memory_fill(storage_machine->memory, b.user.buffer.physical, 0x42, FIXTURE_BUFFER_BYTES);
+    user_start(&a.user, 0, anything);
+    sim_run(1000 * SIM_S);
+    cr_assert_eq(counters()->requests, RANDOM_REQUESTS + 1);
+    cr_assert(user_holds(&b.user, 0x42, FIXTURE_BUFFER_BYTES), "another's memory was written");
+    for (uint64_t i = 0; i < AREA_BLOCKS; i++) { /* Bob's area follows Alice's */
+        block_store_read(nvme_store(ssd), AREA_BLOCKS + i, 1, block);
+        for (uint32_t at = 0; at < FIXTURE_BLOCK; at++) {
+            cr_assert_eq(block[at], 0, "another's block was written");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 /* Logs, queues and files of a library OS on an NVMe drive, without the kernel, or with
  * the kernel's emulation of an interface. */
+#include "libos_model/persist_recover.h"
+#include "tests/libos_model/crash.h"
 #include "tests/libos_model/storage_fixture.h"
 
 enum { APPENDS = 64, ENTRY = 1000 };
@@ -229,5 +231,114 @@ Test(libos_storage, a_system_without_a_drive_has_no_storage) {
     struct system_process *process = st_ops->process_create(st_system, "app", &error);
     cr_assert_not_null(st_ops->thread_create(process, 0, no_drive, NULL, &error), "%s", error.text);
     sim_run(SIM_S);
+    cr_assert(finished);
+}
+
+/* ---- power is cut at every event of a run on the drive ---- */
+
+enum { CUT_APPENDS = 500, CUT_LOG_BYTES = 64 << 10 };
+
+static uint64_t begun, durable, given_up, given_up_maybe;
+static void note_durable(struct system_append *append) {
+    durable = append->position + 1;
+}
+
+static bool read_area(void *store, uint64_t granule, void *out) {
+    block_store_read(store, granule, 1, out); /* the log's area is the drive's first */
+    return true;
+}
+static void check_entry(void *context, const struct persist_entry_header *header, const uint8_t *payload) {
+    bool *whole = context;
+    for (uint32_t i = 0; i < header->length_bytes; i++) {
+        *whole = *whole && payload[i] == (uint8_t)header->sequence;
+    }
+}
+static bool check_cut(void *context, struct block_store *image, char *why, size_t why_bytes) {
+    (void)context;
+    if (slog == NULL) {
+        return true;
+    }
+    bool whole = true;
+    struct persist_recovered found;
+    const struct persist_area area = {512, CUT_LOG_BYTES / 512, read_area, image};
+    const enum error_code code = persist_recover(&area, check_entry, &whole, &found);
+    const bool good = code == OK && whole && found.end_sequence >= durable && found.end_sequence <= begun &&
+                      found.header.head_sequence >= given_up && found.header.head_sequence <= given_up_maybe;
+    (void)snprintf(why, why_bytes, "code %d, whole %d, %llu to %llu, promised %llu to %llu", (int)code, whole,
+                   (unsigned long long)found.header.head_sequence, (unsigned long long)found.end_sequence,
+                   (unsigned long long)given_up, (unsigned long long)durable);
+    return good;
+}
+
+static struct crash_test crash = {.check = check_cut};
+static void append_and_trim(void) {
+    static struct system_append entries[CUT_APPENDS];
+    struct system_log *log = NULL;
+    cr_assert_eq(st_ops->log_open(st_thread, "log", CUT_LOG_BYTES, &log), OK);
+    slog = log;
+    crash.store = nvme_store(st_drive);
+    for (begun = 0; begun < CUT_APPENDS;) {
+        struct system_append *append = &entries[begun];
+        const uint32_t length = 1 + (uint32_t)begun * 97 % 2000;
+        memory_fill(fixture_machine->memory, st_buffer.physical, (uint8_t)begun, length);
+        *append = (struct system_append){.physical = st_buffer.physical, .length_bytes = length, .done = note_durable};
+        begun++;
+        while (st_ops->log_append(st_thread, slog, append) == ERR_EXHAUSTED) {
+            st_ops->log_wait(st_thread, slog, append - 1);
+            given_up_maybe = durable;
+            cr_assert_eq(st_ops->log_trim(st_thread, slog, durable - given_up), OK);
+            cr_assert_eq(st_ops->log_trim(st_thread, slog, 0), OK); /* waits for the first */
+            given_up = given_up_maybe;
+        }
+    }
+    st_ops->log_wait(st_thread, slog, &entries[CUT_APPENDS - 1]);
+}
+
+static void cut_everywhere(unsigned functions, const char *durability) {
+    char more[128];
+    (void)snprintf(more, sizeof more, ", log_repair: 8, log_durability: %s%s", durability,
+                   functions == 0 ? ", emulation: true" : "");
+    crash_watch(&crash);
+    st_run(&arrakis_posix_ops, functions, "volatile", more, append_and_trim);
+    crash_unwatch(&crash);
+    cr_assert_gt(crash.cuts, 3000, "only %llu cuts", (unsigned long long)crash.cuts);
+    cr_assert_eq(durable, CUT_APPENDS);
+    cr_assert_gt(given_up, 0);
+}
+
+Test(libos_storage, log_survives_power_cuts_on_the_drive) {
+    cut_everywhere(1, "flush");
+    cr_assert_eq(crash.failures, 0, "%s", crash.first_failure);
+}
+
+Test(libos_storage, log_survives_power_cuts_on_an_emulated_interface) {
+    cut_everywhere(0, "force_unit_access");
+    cr_assert_eq(crash.failures, 0, "%s", crash.first_failure);
+}
+
+Test(libos_storage, log_that_is_not_flushed_loses_entries_on_the_drive) {
+    cut_everywhere(1, "nothing");
+    cr_assert_gt(crash.failures, 0, "the test cannot fail");
+}
+
+/* ---- an append that becomes durable ends a wait for events ---- */
+
+static void wait_for_events(void) {
+    struct system_event_set *set = NULL;
+    struct system_event event;
+    unsigned count = 1;
+    cr_assert_eq(st_ops->log_open(st_thread, "log", 1 << 20, &slog), OK);
+    cr_assert_eq(st_ops->event_set_create(st_thread, &set), OK);
+    appends[0] = (struct system_append){.physical = st_buffer.physical, .length_bytes = ENTRY, .done = note};
+    cr_assert_eq(st_ops->log_append(st_thread, slog, &appends[0]), OK);
+    while (!appends[0].finished) {
+        cr_assert_eq(st_ops->event_wait(st_thread, set, SYSTEM_WAIT_BLOCK, &event, 1, &count), OK);
+        cr_assert_eq(count, 0);
+    }
+    finished = true;
+}
+
+Test(libos_storage, event_wait_returns_when_an_append_is_durable) {
+    st_run(&arrakis_posix_ops, 1, "volatile", "", wait_for_events);
     cr_assert(finished);
 }
