@@ -50,6 +50,13 @@ static bool open_drive(struct libos_system *system, const struct config_node *no
         diagnostics_at(diagnostics, node, "storage: the profile does not say what storage costs");
         return false;
     }
+    const uint64_t bytes = nvme_blocks(device) * nvme_block_bytes(device);
+    if (config->area > bytes) {
+        const struct config_node *area = config_get(system->config.storage_node, "area");
+        diagnostics_at(diagnostics, area != NULL ? area : place, "area: %llu B are more than \"%s\" has, %llu B",
+                       (unsigned long long)config->area, config->drive, (unsigned long long)bytes);
+        return false;
+    }
     system->drive = exo_drive_add(system->kernel, device, 0, &error);
     if (system->drive != NULL && config->emulation) {
         (void)exo_emulation_start(system->drive, (unsigned)config->emulation_core, (uint32_t)config->emulation_queue,
