@@ -10,6 +10,7 @@
 #include "hw/media/media.h"
 #include "hw/wire.h"
 #include "kernel_model/exo/exokernel.h"
+#include "libos_model/libos_profile.h"
 #include "stack/tcp.h"
 #include "stack/tcp_stack.h"
 #include "stack/udp_stack.h"
@@ -49,6 +50,8 @@ static void add_tables(struct topics *topics) {
         {"of a profile", "stack", "costs of IP and UDP, wherever they are placed", udp_stack_params, NULL},
         {"of a profile", "stack/tcp", "costs of TCP, wherever it is placed", tcp_stack_params, NULL},
         {"of a profile", "exokernel", "costs of the exokernel's calls", exo_cost_params, NULL},
+        {"of a profile", "storage", "costs of a library OS's storage", libos_storage_cost_params, NULL},
+        {"of a system", "libos/storage", "what a library OS has of a drive", libos_storage_params, NULL},
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; ++i) {
         add(topics, &tables[i]);

@@ -126,9 +126,13 @@ enum error_code libos_drive_open(struct libos_process *process, struct error *er
     process->drive = calloc(1, sizeof *process->drive);
     SIM_ASSERT(process->drive != NULL);
     process->drive->drive = system->drive;
-    const enum error_code code = exo_vsic_grant(process->environment, system->drive, &process->drive->vsic, error);
-    process->drive->emulated = code == OK && exo_vsic_is_emulated(process->environment, &process->drive->vsic);
-    return code;
+    const struct exo_handle *vsic = &process->drive->vsic;
+    enum error_code code = exo_vsic_grant(process->environment, system->drive, &process->drive->vsic, error);
+    process->drive->emulated = code == OK && exo_vsic_is_emulated(process->environment, vsic);
+    if (code == OK && system->config.storage.weight > 1) {
+        code = exo_vsic_set_weight(process->environment, vsic, (uint32_t)system->config.storage.weight, error);
+    }
+    return code; /* the rate is its limit, which it has from the start */
 }
 
 static enum error_code open_pair(struct libos_storage *storage, struct error *error) {

@@ -186,7 +186,7 @@ static enum error_code bring_up(struct exo_vsic *vsic, struct error *error) {
     }
     nvme_function_enable(device, vsic->number, true);
     /* Whatever the function's last holder had. */
-    vsic->rate.bytes_per_s = vsic->holder->limits.storage_bytes_per_s;
+    vsic->rate = (struct nvme_rate){.bytes_per_s = vsic->holder->limits.storage_bytes_per_s, .burst = SIM_MS};
     (void)nvme_set_weight(device, vsic->number, vsic->weight);
     (void)nvme_set_rate(device, vsic->number, &vsic->rate);
     const uint64_t at = vsic->admin_address != 0 ? vsic->admin_address : vsic->admin_physical;

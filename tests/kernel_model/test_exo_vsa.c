@@ -4,6 +4,7 @@
 enum { AREA_BYTES = 1 << 20, AREA_BLOCKS = AREA_BYTES / FIXTURE_BLOCK };
 
 static struct user a, b;
+static sim_time took;
 static struct exo_handle area;
 static uint32_t nsid;
 
@@ -318,6 +319,24 @@ Test(exo_vsic, weights_and_rates_are_bounded) {
     cr_assert_eq(exo_vsic_set_rate(alice, &a.vsic, &none, &error), ERR_SHARE, "no limit is more than agreed");
     cr_assert_eq(exo_vsic_set_rate(alice, &a.vsic, &much, &error), ERR_SHARE);
     cr_assert_eq(exo_vsic_set_rate(alice, &a.vsic, &less, &error), OK);
+}
+
+static void write_160_kib(struct user *user) {
+    for (uint64_t i = 0; i < 40; i++) {
+        cr_assert_eq(user_command(user, BLOCK_WRITE, nsid, 8 * i, 8), OK);
+    }
+    took = sim_now();
+}
+
+Test(exo_vsic, a_rate_holds_from_the_start) {
+    storage_limits = exo_limits_default();
+    storage_limits.storage_bytes_per_s = 2000000;
+    make_both();
+    attach(&a, &area, true);
+    user_start(&a, 0, write_160_kib);
+    sim_run(SIM_S);
+    cr_assert_geq(took, 75 * SIM_MS, "160 KiB at 2 MB/s took %.1f ms", (double)took / SIM_MS);
+    cr_assert_leq(took, 90 * SIM_MS, "160 KiB at 2 MB/s took %.1f ms", (double)took / SIM_MS);
 }
 
 /* ---- extents ---- */
