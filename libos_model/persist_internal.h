@@ -69,6 +69,7 @@ void persist_header_write(struct persist_log *log, struct context *context);
 /* Remembers where entry `sequence` lies, whose predecessors are known. */
 void persist_place_set(struct persist_log *log, uint64_t sequence, struct persist_place place);
 static inline const struct persist_place *persist_place(const struct persist_log *log, uint64_t sequence) {
+    SIM_ASSERT(log->places_capacity != 0);
     return &log->places[sequence % log->places_capacity];
 }
 void persist_charge(struct context *context, struct cost *cost, double factor, uint64_t lines_at);
