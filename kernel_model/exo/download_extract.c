@@ -251,6 +251,25 @@ static void drop_implied(struct download_path *path) {
     path->atom_count = kept;
 }
 
+/* Tests that an atom on the same field answers. False: it answers one with no. */
+static bool drop_answered(struct download_path *path) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < path->test_count; i++) {
+        bool answered = false;
+        for (uint32_t j = 0; j < path->atom_count && !answered; j++) {
+            answered = download_field_compare(&path->tests[i].field, &path->atoms[j].field) == 0;
+            if (answered && !download_test_holds(&path->tests[i], path->atoms[j].value)) {
+                return false;
+            }
+        }
+        if (!answered) {
+            path->tests[kept++] = path->tests[i];
+        }
+    }
+    path->test_count = kept;
+    return true;
+}
+
 void download_paths_extract(const struct download_bpf *program, struct download_paths *paths) {
     struct extraction *run = calloc(1, sizeof *run);
     SIM_ASSERT(run != NULL);
@@ -267,7 +286,15 @@ void download_paths_extract(const struct download_bpf *program, struct download_
         memset(&paths->path[0], 0, sizeof paths->path[0]);
     }
     free(run);
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < paths->count; i++) {
         drop_implied(&paths->path[i]);
+        if (drop_answered(&paths->path[i])) {
+            if (kept != i) {
+                paths->path[kept] = paths->path[i];
+            }
+            kept++;
+        }
     }
+    paths->count = kept;
 }
