@@ -22,7 +22,7 @@ static const struct param classify_params[] = {
 };
 
 /* In the order of enum download_engine. */
-static const char *const engines[] = {"linear", "collapsed", "merged", NULL};
+static const char *const engines[] = {"linear", "collapsed", "merged", "compiled", NULL};
 struct classify_system {
     const char *type;
     int engine;
@@ -33,7 +33,7 @@ static const struct param classify_system_params[] = {
     {"engine", PARAM_CHOICE, offsetof(struct classify_system, engine), NULL, NULL, NULL, engines,
      "How the filters are asked"},
     {"profile", PARAM_NODE, offsetof(struct classify_system, profile), NULL, NULL, NULL, NULL,
-     "What the steps cost: configs/profiles/download-*.yaml"},
+     "What the steps cost: configs/profiles/download-r3000.yaml"},
     {0},
 };
 

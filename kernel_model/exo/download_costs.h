@@ -25,15 +25,24 @@
     X(bpf_divide, 51, "Interpreted division")                                                                          \
     X(bpf_jump, 19, "Interpreted comparison and jump")                                                                 \
     X(bpf_return, 14, "Interpreted return")                                                                            \
-    X(demux_call, 12, "Call of merged demultiplexing for a packet, and its return")                                    \
-    X(demux_node, 6, "A node of the trie: its header, the loop over its fields")                                       \
-    X(demux_field, 10, "A field of a node: its bounds check, load and mask")                                           \
-    X(demux_base, 6, "... whose offset counts from the end of a header of variable length")                            \
-    X(demux_compare, 3, "A field with one value: the comparison")                                                      \
-    X(demux_hash, 12, "A field with several values: the hash function and a first probe")                              \
-    X(demux_probe, 6, "Each further probe of a hash chain")                                                            \
-    X(demux_test, 12, "A test at a leaf that is no equality: load, mask, comparison")                                  \
-    X(demux_leaf, 6, "A leaf: who owns the packet")                                                                    \
+    X(demux_call, 12, "Merged demultiplexing by an interpreter: call and return")                                      \
+    X(demux_node, 10, "A node of the trie: its leaves and fields looked at")                                           \
+    X(demux_field, 28, "A field of a node: bounds check, load by its width, byte order, mask")                         \
+    X(demux_base, 14, "... whose offset counts from the end of a header of variable length")                           \
+    X(demux_compare, 6, "A field with one value: the comparison")                                                      \
+    X(demux_hash, 25, "A field with several values: the hash function and the first entry's comparison")               \
+    X(demux_probe, 6, "Each further entry of a hash chain")                                                            \
+    X(demux_test, 36, "A test at a leaf that is no equality: load, mask, comparison")                                  \
+    X(demux_leaf, 8, "A leaf: whose the packet is")                                                                    \
+    X(compiled_call, 8, "Merged demultiplexing by machine code: call, check of the length, return")                    \
+    X(compiled_node, 0, "A node: nothing, its fields follow one another in the code")                                  \
+    X(compiled_field, 3, "A field: load, its delay slot, mask")                                                        \
+    X(compiled_base, 5, "... whose offset counts from the end of a header of variable length")                         \
+    X(compiled_compare, 4, "Comparison with a constant of the code, branch, its delay slot")                           \
+    X(compiled_hash, 12, "A hash function made for the field, the first entry's comparison, an indirect jump")         \
+    X(compiled_probe, 6, "Each further entry of a hash chain")                                                         \
+    X(compiled_test, 6, "A test that is no equality: load, mask, comparison")                                          \
+    X(compiled_leaf, 2, "A leaf: whose the packet is")                                                                 \
     X(key_store, 18, "Collapsed filters: a field put into the key instead of compared")                                \
     X(key_hash, 40, "Collapsed filters: the hash over a key, and the first entry's comparison")                        \
     X(key_probe, 12, "Each further entry of a hash chain")                                                             \

@@ -14,17 +14,29 @@ struct filter {
 struct download_demux {
     struct filter *filters, **end; /* in order of installation, that is of number */
     uint32_t count, last_number;
-    struct download_trie *trie;
+    struct download_trie *tries[2]; /* by enum download_walk */
     struct download_collapse *collapse;
     struct download_demux_counters counters;
 };
+
+/* What is made of the filters beside the list. */
+static void forms_create(struct download_demux *demux) {
+    demux->tries[DOWNLOAD_WALK_INTERPRETED] = download_trie_create(DOWNLOAD_WALK_INTERPRETED);
+    demux->tries[DOWNLOAD_WALK_COMPILED] = download_trie_create(DOWNLOAD_WALK_COMPILED);
+    demux->collapse = download_collapse_create();
+}
+
+static void forms_free(struct download_demux *demux) {
+    download_trie_free(demux->tries[DOWNLOAD_WALK_INTERPRETED]);
+    download_trie_free(demux->tries[DOWNLOAD_WALK_COMPILED]);
+    download_collapse_free(demux->collapse);
+}
 
 struct download_demux *download_demux_create(void) {
     struct download_demux *demux = calloc(1, sizeof *demux);
     SIM_ASSERT(demux != NULL);
     demux->end = &demux->filters;
-    demux->trie = download_trie_create();
-    demux->collapse = download_collapse_create();
+    forms_create(demux);
     return demux;
 }
 
@@ -32,8 +44,7 @@ void download_demux_free(struct download_demux *demux) {
     if (demux == NULL) {
         return;
     }
-    download_trie_free(demux->trie);
-    download_collapse_free(demux->collapse);
+    forms_free(demux);
     for (struct filter *at = demux->filters; at != NULL;) {
         struct filter *next = at->next;
         free(at);
@@ -68,7 +79,8 @@ static void enter(struct download_demux *demux, struct filter *filter) {
     *demux->end = filter;
     demux->end = &filter->next;
     demux->count++;
-    download_trie_add(demux->trie, filter->number, &filter->program, &filter->paths);
+    download_trie_add(demux->tries[DOWNLOAD_WALK_INTERPRETED], filter->number, &filter->program, &filter->paths);
+    download_trie_add(demux->tries[DOWNLOAD_WALK_COMPILED], filter->number, &filter->program, &filter->paths);
     download_collapse_add(demux->collapse, filter->number, &filter->program);
 }
 
@@ -133,10 +145,8 @@ enum error_code download_demux_remove(struct download_demux *demux, uint32_t own
     *at = gone->next;
     demux->counters.removed++;
     /* The merged forms are made anew from what is left. */
-    download_trie_free(demux->trie);
-    download_collapse_free(demux->collapse);
-    demux->trie = download_trie_create();
-    demux->collapse = download_collapse_create();
+    forms_free(demux);
+    forms_create(demux);
     demux->filters = NULL;
     demux->end = &demux->filters;
     demux->count = 0;
@@ -169,8 +179,10 @@ uint32_t download_demux_find(const struct download_demux *demux, enum download_e
         return find_linear(demux, packet, work);
     case DOWNLOAD_COLLAPSED:
         return download_collapse_find(demux->collapse, packet, work);
+    case DOWNLOAD_COMPILED:
+        return download_trie_find(demux->tries[DOWNLOAD_WALK_COMPILED], packet, work);
     default:
-        return download_trie_find(demux->trie, packet, work);
+        return download_trie_find(demux->tries[DOWNLOAD_WALK_INTERPRETED], packet, work);
     }
 }
 

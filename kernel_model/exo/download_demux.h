@@ -1,10 +1,11 @@
 /* download_demux.h: whose is a packet? The filters that environments have downloaded,
- * and three ways to ask them:
+ * and four ways to ask them:
  * - linear: each filter is interpreted in turn, in order of installation, until one
  *   accepts (CSPF, BPF);
  * - collapsed: filters of one form are interpreted once (MPF);
- * - merged: all of them are one trie (PATHFINDER, DPF).
- * The three give the same answer for every packet; what differs is the work.
+ * - merged: all of them are one trie, which is interpreted (PATHFINDER);
+ * - compiled: the trie as machine code, with loads joined (DPF).
+ * The four give the same answer for every packet; what differs is the work.
  *
  * A filter that would take another's packets is refused as it is installed: every
  * filter of an environment must be disjoint from every filter of every other, and lie
@@ -15,7 +16,7 @@
 
 #include "kernel_model/exo/download_trie.h"
 
-enum download_engine { DOWNLOAD_LINEAR, DOWNLOAD_COLLAPSED, DOWNLOAD_MERGED, DOWNLOAD_ENGINES };
+enum download_engine { DOWNLOAD_LINEAR, DOWNLOAD_COLLAPSED, DOWNLOAD_MERGED, DOWNLOAD_COMPILED, DOWNLOAD_ENGINES };
 
 enum { DOWNLOAD_FILTERS_MAX = 4096, DOWNLOAD_SCOPE_MAX = 8 };
 

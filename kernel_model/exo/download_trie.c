@@ -28,8 +28,21 @@ struct trie_node {
     struct trie_edge *edges;  /* in order of their first filter, hence of `lowest` */
 };
 struct download_trie {
+    enum download_walk walk;
     struct trie_node root;
 };
+
+/* The steps of a walk. */
+struct walk_steps {
+    enum download_step call, node, field, base, compare, hash, probe, test, leaf;
+};
+static const struct walk_steps steps_of[] = {
+    [DOWNLOAD_WALK_INTERPRETED] = {DOWNLOAD_demux_call, DOWNLOAD_demux_node, DOWNLOAD_demux_field, DOWNLOAD_demux_base,
+                                   DOWNLOAD_demux_compare, DOWNLOAD_demux_hash, DOWNLOAD_demux_probe,
+                                   DOWNLOAD_demux_test, DOWNLOAD_demux_leaf},
+    [DOWNLOAD_WALK_COMPILED] = {DOWNLOAD_compiled_call, DOWNLOAD_compiled_node, DOWNLOAD_compiled_field,
+                                DOWNLOAD_compiled_base, DOWNLOAD_compiled_compare, DOWNLOAD_compiled_hash,
+                                DOWNLOAD_compiled_probe, DOWNLOAD_compiled_test, DOWNLOAD_compiled_leaf}};
 
 static void *trie_new(size_t count, size_t bytes) {
     void *memory = calloc(count, bytes);
@@ -37,8 +50,10 @@ static void *trie_new(size_t count, size_t bytes) {
     return memory;
 }
 
-struct download_trie *download_trie_create(void) {
-    return trie_new(1, sizeof(struct download_trie));
+struct download_trie *download_trie_create(enum download_walk walk) {
+    struct download_trie *trie = trie_new(1, sizeof *trie);
+    trie->walk = walk;
+    return trie;
 }
 
 /* ---- the hash table of an edge ---- */
@@ -102,13 +117,41 @@ static struct trie_edge *node_edge(struct trie_node *node, const struct download
     return *at;
 }
 
+/* Joins two neighbouring atoms into one load of 2 or 4 bytes, if that is aligned. */
+static bool join(struct download_atom *into, const struct download_atom *next) {
+    const uint32_t width = (uint32_t)into->field.width_bytes + next->field.width_bytes;
+    if (into->field.base != next->field.base || into->field.offset + into->field.width_bytes != next->field.offset ||
+        (width != 2 && width != 4) || (into->field.offset + 2u) % width != 0) {
+        return false;
+    }
+    const uint32_t shift = 8u * next->field.width_bytes;
+    into->field.mask = into->field.mask << shift | next->field.mask;
+    into->value = into->value << shift | next->value;
+    into->field.width_bytes = (uint8_t)width;
+    return true;
+}
+
+static uint32_t join_all(struct download_atom *atoms, uint32_t count) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (kept == 0 || !join(&atoms[kept - 1], &atoms[i])) {
+            atoms[kept++] = atoms[i];
+        }
+    }
+    return kept;
+}
+
 void download_trie_add(struct download_trie *trie, uint32_t number, const struct download_bpf *program,
                        const struct download_paths *paths) {
     for (uint32_t i = 0; i < paths->count; i++) {
         const struct download_path *path = &paths->path[i];
         struct trie_node *node = &trie->root;
-        for (uint32_t j = 0; j < path->atom_count; j++) {
-            node = edge_child(node_edge(node, &path->atoms[j].field, number), path->atoms[j].value);
+        struct download_atom atoms[DOWNLOAD_ATOMS_MAX];
+        memcpy(atoms, path->atoms, sizeof atoms);
+        const uint32_t count =
+            trie->walk == DOWNLOAD_WALK_COMPILED ? join_all(atoms, path->atom_count) : path->atom_count;
+        for (uint32_t j = 0; j < count; j++) {
+            node = edge_child(node_edge(node, &atoms[j].field, number), atoms[j].value);
         }
         struct trie_leaf *leaf = trie_new(1, sizeof *leaf);
         *leaf = (struct trie_leaf){NULL, number, program, path};
@@ -154,6 +197,7 @@ void download_trie_free(struct download_trie *trie) {
 /* ---- walking ---- */
 
 struct walk {
+    const struct walk_steps *steps;
     struct download_packet packet;
     struct download_work *work;
     uint32_t best;
@@ -162,7 +206,7 @@ struct walk {
 static bool tests_hold(const struct download_path *path, const struct walk *walk) {
     for (uint32_t i = 0; i < path->test_count; i++) {
         uint32_t value = 0;
-        download_count(walk->work, DOWNLOAD_demux_test, 1);
+        download_count(walk->work, walk->steps->test, 1);
         if (!download_field_load(&path->tests[i].field, walk->packet, &value) ||
             !download_test_holds(&path->tests[i], value)) {
             return false;
@@ -173,25 +217,25 @@ static bool tests_hold(const struct download_path *path, const struct walk *walk
 
 static const struct trie_node *follow(const struct trie_edge *edge, const struct walk *walk) {
     uint32_t value = 0;
-    download_count(walk->work, DOWNLOAD_demux_field, 1);
-    download_count(walk->work, DOWNLOAD_demux_base, edge->field.base != DOWNLOAD_NO_BASE);
+    download_count(walk->work, walk->steps->field, 1);
+    download_count(walk->work, walk->steps->base, edge->field.base != DOWNLOAD_NO_BASE);
     if (!download_field_load(&edge->field, walk->packet, &value)) {
         return NULL;
     }
-    download_count(walk->work, edge->count == 1 ? DOWNLOAD_demux_compare : DOWNLOAD_demux_hash, 1);
+    download_count(walk->work, edge->count == 1 ? walk->steps->compare : walk->steps->hash, 1);
     for (const struct trie_entry *at = *chain_of(edge, value); at != NULL; at = at->next) {
         if (at->value == value) {
             return at->child;
         }
-        download_count(walk->work, DOWNLOAD_demux_probe, at->next != NULL);
+        download_count(walk->work, walk->steps->probe, at->next != NULL);
     }
     return NULL;
 }
 
 static void walk_node(const struct trie_node *node, struct walk *walk) {
-    download_count(walk->work, DOWNLOAD_demux_node, 1);
+    download_count(walk->work, walk->steps->node, 1);
     for (const struct trie_leaf *leaf = node->leaves; leaf != NULL && leaf->number < walk->best; leaf = leaf->next) {
-        download_count(walk->work, DOWNLOAD_demux_leaf, 1);
+        download_count(walk->work, walk->steps->leaf, 1);
         if (tests_hold(leaf->path, walk) &&
             (leaf->path->exact || download_bpf_run(leaf->program, walk->packet, walk->work) != 0)) {
             walk->best = leaf->number;
@@ -207,8 +251,8 @@ static void walk_node(const struct trie_node *node, struct walk *walk) {
 
 uint32_t download_trie_find(const struct download_trie *trie, struct download_packet packet,
                             struct download_work *work) {
-    struct walk walk = {packet, work, DOWNLOAD_NONE};
-    download_count(work, DOWNLOAD_demux_call, 1);
+    struct walk walk = {&steps_of[trie->walk], packet, work, DOWNLOAD_NONE};
+    download_count(work, walk.steps->call, 1);
     walk_node(&trie->root, &walk);
     return walk.best;
 }

@@ -17,8 +17,14 @@ enum { DOWNLOAD_NONE = UINT32_MAX }; /* no filter */
 
 struct download_trie;
 
+/* How the trie is walked, which says what its steps cost: by an interpreter, field by
+ * field; or as machine code made from it as filters come and go, with neighbouring
+ * fields joined into one load where together they are an aligned one (an IP header
+ * is aligned, hence the Ethernet header before it is not). */
+enum download_walk { DOWNLOAD_WALK_INTERPRETED, DOWNLOAD_WALK_COMPILED };
+
 /* An empty trie; the caller frees it. */
-struct download_trie *download_trie_create(void);
+struct download_trie *download_trie_create(enum download_walk walk);
 void download_trie_free(struct download_trie *trie);
 
 /* Adds a filter's paths. `program` (for inexact ones) and `paths` must outlive the

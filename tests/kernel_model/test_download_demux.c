@@ -50,6 +50,21 @@ Test(download_demux, one_filter_costs_its_atoms) {
     download_demux_free(demux);
 }
 
+Test(download_demux, compiled_code_joins_neighbouring_fields) {
+    struct download_demux *demux = download_demux_create();
+    const uint32_t number = install(demux, 1, "ip and tcp src port 1000 and dst port 80", OK);
+    struct fixture_packet packet;
+    struct download_work work = {{0}};
+    fixture_packet_ip(&packet, 6, 1, 2, 1000, 80, 2);
+    cr_assert_eq(download_demux_find(demux, DOWNLOAD_COMPILED, packet.view, &work), number);
+    cr_assert_eq(work.count[DOWNLOAD_compiled_field], 4, "type, fragment, protocol, and both ports at once");
+    cr_assert_eq(work.count[DOWNLOAD_compiled_base], 1);
+    cr_assert_eq(work.count[DOWNLOAD_demux_field], 0);
+    cr_assert_eq(download_demux_find(demux, DOWNLOAD_MERGED, packet.view, &work), number);
+    cr_assert_eq(work.count[DOWNLOAD_demux_field], 5);
+    download_demux_free(demux);
+}
+
 Test(download_demux, merged_work_does_not_grow_with_the_filters) {
     struct download_demux *demux = download_demux_create();
     uint32_t last = 0;
@@ -95,6 +110,8 @@ Test(download_demux, engines_agree_on_random_filters_and_packets) {
             fixture_packet_random(random, &packet);
             const uint32_t linear = download_demux_find(demux, DOWNLOAD_LINEAR, packet.view, &work);
             const uint32_t merged = download_demux_find(demux, DOWNLOAD_MERGED, packet.view, &work);
+            const uint32_t compiled = download_demux_find(demux, DOWNLOAD_COMPILED, packet.view, &work);
+            cr_assert_eq(compiled, linear, "round %u, packet %u", round, i);
             const uint32_t collapsed = download_demux_find(demux, DOWNLOAD_COLLAPSED, packet.view, &work);
             cr_assert_eq(merged, linear, "round %u, packet %u", round, i);
             cr_assert_eq(collapsed, linear, "round %u, packet %u", round, i);
@@ -136,6 +153,7 @@ Test(download_demux, engines_agree_on_random_raw_programs) {
             fixture_packet_random(random, &packet);
             const uint32_t linear = download_demux_find(demux, DOWNLOAD_LINEAR, packet.view, &work);
             cr_assert_eq(download_demux_find(demux, DOWNLOAD_MERGED, packet.view, &work), linear, "round %u", round);
+            cr_assert_eq(download_demux_find(demux, DOWNLOAD_COMPILED, packet.view, &work), linear, "round %u", round);
             cr_assert_eq(download_demux_find(demux, DOWNLOAD_COLLAPSED, packet.view, &work), linear, "round %u", round);
         }
         download_demux_free(demux);
