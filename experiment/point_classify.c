@@ -156,7 +156,6 @@ static bool build(struct classify_bench *bench, const struct plan_point *point, 
     bench->point = point;
     random_seed(point->seed);
     system_types_declare_components();
-    exo_download_declare_components();
     bench->ledger = ledger_create("packets");
     bench->random = random_stream_create("classify.connections");
     if (!bind(bench, diagnostics)) {
