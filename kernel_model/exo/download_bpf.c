@@ -1,5 +1,3 @@
-#define _DEFAULT_SOURCE 1 /* the type names of libpcap's headers */
-
 #include "kernel_model/exo/download_bpf.h"
 
 #include <pcap/pcap.h>

@@ -1,7 +1,5 @@
 /* download_bpf_run.c: the interpreter. The loads, the arithmetic and the verdict are
  * those of bpf_filter of libpcap; a test compares the two on random packets. */
-#define _DEFAULT_SOURCE 1 /* the type names of libpcap's headers */
-
 #include <pcap/pcap.h>
 #include <string.h>
 

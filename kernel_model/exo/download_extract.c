@@ -1,7 +1,5 @@
 /* download_extract.c: reads paths out of a program by running it on symbols: A and X
  * are a constant, a masked field, or unknown; a branch on a field splits the run. */
-#define _DEFAULT_SOURCE 1 /* the type names of libpcap's headers */
-
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* test_download_bpf.c: programs that are taken, programs that are refused, and the
  * interpreter against libpcap's. */
-#define _DEFAULT_SOURCE 1 /* the type names of libpcap's headers */
+#define _DEFAULT_SOURCE 1 // NOLINT(readability-identifier-naming): the type names of libpcap's headers
 
 #include <pcap/pcap.h>
 
