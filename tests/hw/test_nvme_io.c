@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "hw/media/block_store.h"
+#include "sim/random.h"
 #include "tests/hw/nvme_fixture.h"
 
 #define FAST "media: {type: low_latency, read_latency: 6 us, write_latency: 5 us, partition_rate: 1000 MB/s}"
@@ -294,22 +295,23 @@ Test(nvme_io, a_fresh_terabyte_takes_less_than_a_megabyte) {
 
 static sim_time mean_of(uint8_t opcode, uint32_t blocks, uint32_t commands, uint64_t span) {
     sim_time sum = 0;
-    cqe_written_at = 0;
+    struct random_stream *dice = random_stream_create("accesses");
     for (uint32_t i = 0; i < commands; i++) {
         struct memory_watch watch = {0};
-        const uint64_t block = (i * UINT64_C(2654435761) % span) / 8 * 8;
+        const uint64_t block = random_below(dice, span / 8) * 8;
         const uint64_t cqe = driver.queues[1].cq + driver.queues[1].head * UINT64_C(16);
         memory_watch_set(fixture.machine->memory, &watch, cqe & ~UINT64_C(63), cqe_written, NULL);
         (void)command_put(&driver, 1, io_command(&driver, opcode, 1, block, blocks, driver.data));
         const sim_time before = sim_now();
         pcie_mmio_write(fixture.machine->pcie, driver.registers + NVME_SQ_DOORBELL(1, 4), 4, driver.queues[1].tail);
-        run_for(100 * SIM_MS);
+        run_for(100 * SIM_MS + random_below(dice, 20 * SIM_MS)); /* at any angle of a disk */
         sum += cqe_written_at - before;
         struct nvme_cqe taken;
         cr_assert(completion_take(&driver, 1, &taken));
         cr_assert_eq(status_of(&taken), NVME_SUCCESS);
         memory_watch_clear(fixture.machine->memory, &watch);
     }
+    random_stream_free(dice);
     return sum / commands;
 }
 
