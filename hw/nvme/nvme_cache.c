@@ -3,7 +3,8 @@
  *
  * Which entry has the newest version of a block is kept by block: an entry of which
  * every block has been written again since needs no destaging, and what a destage
- * makes durable are the blocks that were not written again meanwhile. The bytes are
+ * makes durable are the blocks that were not written again meanwhile (of those that
+ * were, the older version counts as not destaged: there is one in the cache). The bytes are
  * the block store's: in its volatile layer, or, if the cache is protected, durable
  * from the start. */
 #include <stdlib.h>

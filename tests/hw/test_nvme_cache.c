@@ -171,6 +171,20 @@ Test(nvme_cache, a_shutdown_ends_when_the_cache_is_clean) {
     nvme_fixture_free(&fixture);
 }
 
+/* A version that comes while an older one is on its way is not taken along: it needs
+ * a destage of its own. */
+Test(nvme_cache, a_destage_does_not_take_along_what_came_later) {
+    start("capacity: 1 MiB, write_cache: volatile, " SLOW);
+    (void)time_of(write_of(8, 1, false));
+    run_for(500 * SIM_US);
+    (void)time_of(write_of(8, 2, false));
+    run_for(600 * SIM_US);
+    cr_assert_eq(byte_of(8), 2);
+    cut(0.0);
+    cr_assert_neq(byte_of(8), 2);
+    nvme_fixture_free(&fixture);
+}
+
 /* ---- the power is cut at any time ---- */
 
 enum { BLOCKS = 64, STEPS = 400 };
