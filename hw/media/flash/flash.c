@@ -53,6 +53,7 @@ static enum error_code flash_init(struct media *media, struct error *error) {
     struct ftl_config geometry;
     flash->media = media;
     flash->config = media->config;
+    sim_event_init(&flash->fill_event, SIM_PRIORITY_HARDWARE, flash_fill_event, flash);
     if (flash_geometry(flash->config, media->capacity_bytes, &geometry, error) != OK ||
         ftl_init(&flash->ftl, &geometry, error) != OK) {
         return error->code;
@@ -62,7 +63,6 @@ static enum error_code flash_init(struct media *media, struct error *error) {
     flash->stripe = geometry.stripe;
     flash->cells = (uint32_t)flash->config->cell + 1;
     flash_find_components(&flash->components);
-    sim_event_init(&flash->fill_event, SIM_PRIORITY_HARDWARE, flash_fill_event, flash);
     init_times(flash);
     flash->channels = calloc(flash->config->channels, sizeof *flash->channels);
     flash->dies = calloc(flash->die_count, sizeof *flash->dies);
@@ -176,6 +176,9 @@ static void flash_reset_stats(struct media *media) {
 
 static void flash_fini(struct media *media) {
     struct flash *flash = media->state;
+    if (flash->media == NULL) {
+        return; /* init was never called */
+    }
     (void)sim_cancel(&flash->fill_event);
     for (uint32_t i = 0; flash->dies != NULL && i < flash->die_count; i++) {
         (void)sim_cancel(&flash->dies[i].event);
