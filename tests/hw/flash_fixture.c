@@ -18,6 +18,7 @@ static enum error_code make(struct flash_drive *drive, uint64_t capacity_bytes, 
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     drive->host = declare_host();
+    drive->stream = random_stream_create("test.load");
     drive->configuration = config_parse("flash.yaml", parameters, &diagnostics);
     drive->media = (struct media){
         .ops = &flash_media_ops, .name = "drive.media", .capacity_bytes = capacity_bytes, .block_bytes = 512};
@@ -55,6 +56,7 @@ void flash_drive_free(struct flash_drive *drive) {
     free(drive->media.state);
     config_free(drive->configuration);
     ledger_free(drive->ledger);
+    random_stream_free(drive->stream);
     free(drive);
 }
 
@@ -141,7 +143,7 @@ static void load_done(struct media_command *command) {
 }
 
 sim_time flash_load(struct flash_drive *drive, unsigned depth, uint64_t total, flash_choose *choose) {
-    struct load load = {drive, random_stream_create("test.load"), choose, total, 0};
+    struct load load = {drive, drive->stream, choose, total, 0};
     struct media_command *commands = calloc(depth, sizeof *commands);
     const sim_time from = sim_now();
     for (unsigned i = 0; i < depth; i++) {
@@ -153,7 +155,6 @@ sim_time flash_load(struct flash_drive *drive, unsigned depth, uint64_t total, f
     sim_run(SIM_TIME_MAX);
     cr_assert_eq(load.in_flight, 0);
     free(commands);
-    random_stream_free(load.stream);
     return sim_now() - from;
 }
 
@@ -175,9 +176,9 @@ void flash_choose_write(struct flash_drive *drive, struct random_stream *stream,
 
 void flash_choose_any(struct flash_drive *drive, struct random_stream *stream, struct media_command *command) {
     const uint64_t blocks = drive->media.capacity_bytes / 512, kind = random_below(stream, 100);
-    const uint64_t length = 1 + random_below(stream, 200);
+    const uint64_t length = 1 + random_below(stream, kind % 4 == 0 ? 200 : 20);
     const uint64_t first = random_below(stream, blocks);
-    command->operation = kind < 40 ? MEDIA_READ : kind < 97 ? MEDIA_WRITE : MEDIA_DEALLOCATE;
+    command->operation = kind < 40 ? MEDIA_READ : kind < 99 ? MEDIA_WRITE : MEDIA_DEALLOCATE;
     command->offset_bytes = 512 * first;
     command->length_bytes = 512 * (length < blocks - first ? length : blocks - first);
 }

@@ -15,6 +15,7 @@ struct flash_drive {
     struct config *configuration;
     struct ledger *ledger; /* of requests that ride on commands; made on demand */
     ledger_component host;
+    struct random_stream *stream; /* of flash_load */
 };
 
 /* A drive of that capacity with the parameters of a YAML text; asserts that they are

@@ -118,7 +118,7 @@ struct flash_channel {
 };
 
 struct flash_components {
-    ledger_component queue, collect, suspend, channel, array, buffer, firmware;
+    ledger_component media, queue, collect, suspend, channel, array, buffer, firmware;
 };
 
 struct flash_stats {
@@ -194,9 +194,11 @@ void flash_write_after_read(struct flash_op *op);
 static inline uint32_t flash_die_of(const struct flash *flash, uint32_t slot) {
     return slot / (flash->ftl.config.blocks * flash->ftl.config.slots);
 }
-/* Which of the cell's bits a slot's page holds: pages of a block take turns. */
+/* Which of the cell's bits a slot's page holds (0: LSB, 1: CSB, 2: MSB): pages of a
+ * block take turns. */
 static inline uint32_t flash_page_type(const struct flash *flash, uint32_t slot_of_block) {
-    return slot_of_block / flash->stripe % flash->cells;
+    const uint32_t turn = slot_of_block / flash->stripe % flash->cells;
+    return flash->cells == 2 ? 2 * turn : turn;
 }
 
 #endif

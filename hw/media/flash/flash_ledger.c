@@ -1,15 +1,16 @@
 /* flash_ledger.c: where a request's time went. An operation's times are complete when
- * the die is done with it; they are told then, in one go. */
+ * the die is done with it; they are told then, in one go. Requests leave through
+ * "media", which knows who may have them back. */
 #include "hw/media/flash/flash_internal.h"
 
 static const struct ledger_declaration declarations[] = {
-    {"flash_queue", "media", "Flash: waiting for the die", NULL},
-    {"flash_gc", "media", "Flash: waiting behind garbage collection", NULL},
-    {"flash_suspend", "media", "Flash: suspending and being suspended", NULL},
-    {"flash_channel", "media", "Flash: channel", NULL},
-    {"flash_array", "media", "Flash: array", NULL},
-    {"flash_buffer", "media", "Flash: waiting for a page to fill", NULL},
-    {"flash_firmware", "media", "Flash: firmware and error correction", NULL},
+    {"flash_queue", "media", "Flash: waiting for the die", "media"},
+    {"flash_gc", "media", "Flash: waiting behind garbage collection", "media"},
+    {"flash_suspend", "media", "Flash: suspending and being suspended", "media"},
+    {"flash_channel", "media", "Flash: channel", "media"},
+    {"flash_array", "media", "Flash: array", "media"},
+    {"flash_buffer", "media", "Flash: waiting for a page to fill", "media"},
+    {"flash_firmware", "media", "Flash: firmware and error correction", "media"},
     {0}};
 
 void flash_declare_components(void) {
@@ -18,7 +19,8 @@ void flash_declare_components(void) {
 }
 
 void flash_find_components(struct flash_components *out) {
-    *out = (struct flash_components){.queue = ledger_find("flash_queue"),
+    *out = (struct flash_components){.media = ledger_find("media"),
+                                     .queue = ledger_find("flash_queue"),
                                      .collect = ledger_find("flash_gc"),
                                      .suspend = ledger_find("flash_suspend"),
                                      .channel = ledger_find("flash_channel"),
@@ -57,7 +59,6 @@ void flash_book_request(const struct flash_op *op, struct request *request, sim_
 
 void flash_part_done(struct flash *flash, struct media_command *command, struct request *request) {
     const sim_time now = sim_now();
-    (void)flash;
     if (--command->parts_left > 0) {
         ledger_release(request, now);
         return;
@@ -66,7 +67,8 @@ void flash_part_done(struct flash *flash, struct media_command *command, struct 
         ledger_join(command->request, request, now);
     }
     if (command->request != NULL) {
-        ledger_hand_over_at(command->request, command->request->owner, command->owner, LEDGER_SERVICE, now);
+        ledger_hand_over_at(command->request, command->request->owner, flash->components.media, LEDGER_SERVICE, now);
+        ledger_hand_over_at(command->request, flash->components.media, command->owner, LEDGER_SERVICE, now);
     }
     command->done(command);
 }
