@@ -23,8 +23,6 @@ enum media_operation { MEDIA_READ, MEDIA_WRITE, MEDIA_DEALLOCATE };
 struct media;
 struct config_node;
 struct diagnostics;
-struct config_node;
-struct diagnostics;
 
 /* One access. The controller owns it; the medium holds it until `done`. */
 struct media_command {
@@ -69,7 +67,7 @@ struct media {
     uint64_t capacity_bytes;
     uint32_t block_bytes;
     const struct config_node *node; /* where it is described; while it is checked and made */
-    void *config, *state; /* owned by the media */
+    void *config, *state;           /* owned by the media */
 };
 
 /* The type of that name, or NULL; and all of them: NULL past the end. */

@@ -5,55 +5,47 @@
 #include <string.h>
 
 static ledger_component declare_host(void) {
-    static const struct ledger_declaration root[] = {
-        {"host", NULL, "Host", "media"}, {"media", NULL, "Media", "host"}, {0}};
-    ledger_component out[2];
-    ledger_declare_all(root, out);
-    flash_media_ops.declare_components();
-    return out[0];
+    static const struct ledger_declaration controller = {"nvme", NULL, "Controller", "media"};
+    const ledger_component host = ledger_declare(&controller);
+    media_declare_components();
+    return host;
 }
 
-static enum error_code make(struct flash_drive *drive, uint64_t capacity_bytes, const char *parameters,
-                            struct error *error) {
-    struct diagnostics diagnostics;
-    diagnostics_init(&diagnostics);
+static struct flash_drive *make(uint64_t capacity_bytes, const char *parameters, struct diagnostics *diagnostics) {
+    struct flash_drive *drive = calloc(1, sizeof *drive);
+    char text[2048];
+    (void)snprintf(text, sizeof text, "type: flash\n%s", parameters);
+    diagnostics_init(diagnostics);
     drive->host = declare_host();
     drive->stream = random_stream_create("test.load");
-    drive->configuration = config_parse("flash.yaml", parameters, &diagnostics);
-    drive->media = (struct media){
-        .ops = &flash_media_ops, .name = "drive.media", .capacity_bytes = capacity_bytes, .block_bytes = 512};
-    drive->media.config = calloc(1, flash_media_ops.config_bytes);
-    drive->media.state = calloc(1, flash_media_ops.state_bytes);
-    drive->flash = drive->media.state;
-    const bool is_bound =
-        config_bind(config_root(drive->configuration), flash_media_ops.params, drive->media.config, &diagnostics);
-    if (!is_bound || diagnostics.errors > 0) {
-        diagnostics_print(&diagnostics, stderr);
-    }
-    cr_assert(is_bound && diagnostics.errors == 0);
-    diagnostics_free(&diagnostics);
-    const enum error_code code = flash_media_ops.check(drive->media.config, error);
-    return code != OK ? code : flash_media_ops.init(&drive->media, error);
-}
-
-struct flash_drive *flash_drive_make(uint64_t capacity_bytes, const char *parameters) {
-    struct flash_drive *drive = calloc(1, sizeof *drive);
-    struct error error = {0};
-    cr_assert_eq(make(drive, capacity_bytes, parameters, &error), OK, "%s", error.text);
+    drive->configuration = config_parse("flash.yaml", text, diagnostics);
+    drive->media =
+        media_create(config_root(drive->configuration), "drive.media", capacity_bytes, 512, false, diagnostics);
+    drive->flash = drive->media != NULL ? drive->media->state : NULL;
     return drive;
 }
 
-enum error_code flash_drive_try(uint64_t capacity_bytes, const char *parameters, struct error *error) {
-    struct flash_drive *drive = calloc(1, sizeof *drive);
-    const enum error_code code = make(drive, capacity_bytes, parameters, error);
+struct flash_drive *flash_drive_make(uint64_t capacity_bytes, const char *parameters) {
+    struct diagnostics diagnostics;
+    struct flash_drive *drive = make(capacity_bytes, parameters, &diagnostics);
+    diagnostics_print(&diagnostics, stderr);
+    cr_assert(drive->media != NULL && diagnostics.errors == 0);
+    diagnostics_free(&diagnostics);
+    return drive;
+}
+
+void flash_drive_refuse(uint64_t capacity_bytes, const char *parameters, const char *reason) {
+    struct diagnostics diagnostics;
+    struct flash_drive *drive = make(capacity_bytes, parameters, &diagnostics);
+    cr_assert(drive->media == NULL && diagnostics.errors == 1);
+    cr_assert(strstr(diagnostics.items[0].text, reason) != NULL, "'%s' lacks '%s'", diagnostics.items[0].text, reason);
+    cr_assert_eq(diagnostics.items[0].line, 1);
+    diagnostics_free(&diagnostics);
     flash_drive_free(drive);
-    return code;
 }
 
 void flash_drive_free(struct flash_drive *drive) {
-    flash_media_ops.fini(&drive->media);
-    free(drive->media.config);
-    free(drive->media.state);
+    media_free(drive->media);
     config_free(drive->configuration);
     ledger_free(drive->ledger);
     random_stream_free(drive->stream);
@@ -76,7 +68,7 @@ static void submit(void *context) {
     if (access->drive->ledger != NULL) {
         access->command.request = ledger_begin(access->drive->ledger, access->drive->host, LEDGER_SERVICE, sim_now());
     }
-    media_submit(&access->drive->media, &access->command);
+    media_submit(access->drive->media, &access->command);
 }
 
 static void prepare(struct flash_drive *drive, struct flash_access *access, enum media_operation operation,
@@ -131,7 +123,7 @@ static void load_next(struct load *load, struct media_command *command) {
     if (load->drive->ledger != NULL) {
         command->request = ledger_begin(load->drive->ledger, load->drive->host, LEDGER_SERVICE, sim_now());
     }
-    media_submit(&load->drive->media, command);
+    media_submit(load->drive->media, command);
 }
 
 static void load_done(struct media_command *command) {
@@ -160,7 +152,7 @@ sim_time flash_load(struct flash_drive *drive, unsigned depth, uint64_t total, f
 
 static void choose_unit(const struct flash_drive *drive, struct random_stream *stream, struct media_command *command) {
     const uint64_t unit = drive->flash->unit_bytes;
-    command->offset_bytes = random_below(stream, drive->media.capacity_bytes / unit) * unit;
+    command->offset_bytes = random_below(stream, drive->media->capacity_bytes / unit) * unit;
     command->length_bytes = unit;
 }
 
@@ -175,7 +167,7 @@ void flash_choose_write(struct flash_drive *drive, struct random_stream *stream,
 }
 
 void flash_choose_any(struct flash_drive *drive, struct random_stream *stream, struct media_command *command) {
-    const uint64_t blocks = drive->media.capacity_bytes / 512, kind = random_below(stream, 100);
+    const uint64_t blocks = drive->media->capacity_bytes / 512, kind = random_below(stream, 100);
     const uint64_t length = 1 + random_below(stream, kind % 4 == 0 ? 200 : 20);
     const uint64_t first = random_below(stream, blocks);
     command->operation = kind < 40 ? MEDIA_READ : kind < 99 ? MEDIA_WRITE : MEDIA_DEALLOCATE;
@@ -203,7 +195,7 @@ static void on_counter(void *context, const char *instance, const char *counter,
 uint64_t flash_counter(const struct flash_drive *drive, const char *name) {
     struct wanted wanted = {name, 0, false};
     const struct stats_sink sink = {.context = &wanted, .counter = on_counter};
-    flash_media_ops.visit_stats(&drive->media, &sink);
+    flash_media_ops.visit_stats(drive->media, &sink);
     cr_assert(wanted.is_found, "no counter %s", name);
     return wanted.value;
 }

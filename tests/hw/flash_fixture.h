@@ -10,7 +10,7 @@
 enum { FLASH_KIB = 1024, FLASH_MIB = 1024 * 1024 };
 
 struct flash_drive {
-    struct media media;
+    struct media *media;
     struct flash *flash;
     struct config *configuration;
     struct ledger *ledger; /* of requests that ride on commands; made on demand */
@@ -19,10 +19,9 @@ struct flash_drive {
 };
 
 /* A drive of that capacity with the parameters of a YAML text; asserts that they are
- * right.
- * The second returns what check and init say instead. */
+ * right. The second asserts that they are refused, for that reason. */
 struct flash_drive *flash_drive_make(uint64_t capacity_bytes, const char *parameters);
-enum error_code flash_drive_try(uint64_t capacity_bytes, const char *parameters, struct error *error);
+void flash_drive_refuse(uint64_t capacity_bytes, const char *parameters, const char *reason);
 void flash_drive_free(struct flash_drive *drive);
 
 /* A command and what became of it. */

@@ -85,7 +85,7 @@ static void choose_skewed_write(struct flash_drive *drive, struct random_stream 
 static double skewed(const char *parameters) {
     struct flash_drive *drive = flash_drive_make(64 * FLASH_MIB, parameters);
     (void)flash_load(drive, 32, 100000, choose_skewed_write);
-    drive->media.ops->reset_stats(&drive->media);
+    flash_media_ops.reset_stats(drive->media);
     (void)flash_load(drive, 32, 100000, choose_skewed_write);
     flash_check_state(drive);
     const double got = amplification(drive);

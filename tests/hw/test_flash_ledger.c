@@ -177,12 +177,12 @@ Test(flash_ledger, busy_and_idle_are_the_elapsed_time_exactly) {
             flash_access_now(drive, &accesses[i], command.operation, command.offset_bytes, command.length_bytes);
         }
         sim_run(sim_now() + round * 137 * SIM_US);
-        flash_media_ops.reset_stats(&drive->media);
+        flash_media_ops.reset_stats(drive->media);
         const sim_time from = sim_now();
         sim_run(sim_now() + round * 211 * SIM_US);
         struct totals totals = {.elapsed = sim_now() - from};
         const struct stats_sink sink = {.context = &totals, .usage = on_usage};
-        flash_media_ops.visit_stats(&drive->media, &sink);
+        flash_media_ops.visit_stats(drive->media, &sink);
         cr_assert_eq(totals.resources, 2 + 4);
         sim_run(SIM_TIME_MAX);
         random_stream_free(stream);

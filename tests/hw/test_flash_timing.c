@@ -270,10 +270,9 @@ Test(flash_timing, channels_bound_throughput) {
 }
 
 Test(flash_timing, what_cannot_be_is_refused) {
-    struct error error = {0};
-    cr_assert_eq(flash_drive_try(1 * FLASH_MIB, "mapping_unit: 3 KiB\n", &error), ERR_CONFIG);
-    cr_assert_eq(flash_drive_try(1 * FLASH_MIB, "mapping_unit: 512 B\npage_size: 256 KiB\n", &error), ERR_CONFIG);
-    cr_assert_eq(flash_drive_try(1 * FLASH_MIB, "gc_start: 4\ngc_stop: 4\n", &error), ERR_CONFIG);
-    cr_assert_eq(flash_drive_try(64 * FLASH_MIB, "over_provisioning: 1 %\n", &error), ERR_RANGE);
-    cr_assert_eq(flash_drive_try(UINT64_C(1) << 45, "mapping_unit: 4 KiB\n", &error), ERR_RANGE);
+    flash_drive_refuse(1 * FLASH_MIB, "mapping_unit: 3 KiB\n", "do not divide");
+    flash_drive_refuse(1 * FLASH_MIB, "mapping_unit: 512 B\npage_size: 256 KiB\n", "at most");
+    flash_drive_refuse(1 * FLASH_MIB, "gc_start: 4\ngc_stop: 4\n", "is not above");
+    flash_drive_refuse(64 * FLASH_MIB, "over_provisioning: 1 %\n", "spare blocks");
+    flash_drive_refuse(UINT64_C(1) << 45, "mapping_unit: 4 KiB\n", "numbered");
 }

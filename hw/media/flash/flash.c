@@ -206,6 +206,7 @@ const struct media_ops flash_media_ops = {
     .state_bytes = sizeof(struct flash),
     .declare_components = flash_declare_components,
     .check = flash_check,
+    .check_places = flash_check_places,
     .init = flash_init,
     .submit = flash_submit,
     .visit_stats = flash_visit_stats,

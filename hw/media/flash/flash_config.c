@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "hw/media/flash/flash_internal.h"
+#include "sim/config.h"
 
 static const char *const cell_choices[] = {"slc", "mlc", "tlc", NULL};
 static const char *const suspend_choices[] = {"none", "erase", "program_and_erase", NULL};
@@ -110,4 +111,15 @@ enum error_code flash_geometry(const struct flash_config *config, uint64_t capac
                                .wear = (enum ftl_wear)config->wear,
                                .wear_gap = (uint32_t)config->wear_gap};
     return OK;
+}
+
+bool flash_check_places(const struct media *media, struct diagnostics *diagnostics) {
+    struct error error = {0};
+    struct ftl_config geometry;
+    if (flash_geometry(media->config, media->capacity_bytes, &geometry, &error) != OK ||
+        ftl_check(&geometry, &error) != OK) {
+        diagnostics_at(diagnostics, media->node, "%s: %s", media->name, error.text);
+        return false;
+    }
+    return true;
 }

@@ -148,6 +148,7 @@ struct flash {
 /* ---- flash_config.c ---- */
 extern const struct param flash_params[];
 enum error_code flash_check(const void *config, struct error *error);
+bool flash_check_places(const struct media *media, struct diagnostics *diagnostics);
 /* What the translation layer manages, for a drive of that capacity. */
 enum error_code flash_geometry(const struct flash_config *config, uint64_t capacity_bytes, struct ftl_config *out,
                                struct error *error);

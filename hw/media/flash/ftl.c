@@ -226,7 +226,7 @@ uint32_t ftl_program(struct ftl *ftl, uint32_t die_index, enum ftl_stream stream
 
 /* ---- Life cycle ---- */
 
-static enum error_code check_room(const struct ftl_config *config, struct error *error) {
+enum error_code ftl_check(const struct ftl_config *config, struct error *error) {
     /* Beyond the data: free and open blocks, the victim, and one for every die to
      * differ from its even share. */
     const uint64_t share = ((uint64_t)config->units + config->dies - 1) / config->dies;
@@ -248,7 +248,7 @@ static enum error_code check_room(const struct ftl_config *config, struct error 
 enum error_code ftl_init(struct ftl *ftl, const struct ftl_config *config, struct error *error) {
     memset(ftl, 0, sizeof *ftl);
     ftl->config = *config;
-    if (check_room(config, error) != OK) {
+    if (ftl_check(config, error) != OK) {
         return error->code;
     }
     ftl->chunks = allocate((config->units + (uint64_t)FTL_CHUNK_UNITS - 1) / FTL_CHUNK_UNITS, sizeof *ftl->chunks);

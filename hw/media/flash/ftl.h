@@ -91,8 +91,9 @@ struct ftl {
     struct ftl_counters counters;
 };
 
-/* Checks that the blocks leave room to collect; allocates the tables. Errors:
- * ERR_RANGE. */
+/* Whether the blocks leave room to collect and can be numbered. Errors: ERR_RANGE. */
+enum error_code ftl_check(const struct ftl_config *config, struct error *error);
+/* Checks, and allocates the tables. */
 enum error_code ftl_init(struct ftl *ftl, const struct ftl_config *config, struct error *error);
 void ftl_free(struct ftl *ftl);
 
