@@ -1,5 +1,6 @@
 /* test_flash_timing.c: exact times, added up from the configuration. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "tests/hw/flash_fixture.h"
 
@@ -275,4 +276,26 @@ Test(flash_timing, what_cannot_be_is_refused) {
     flash_drive_refuse(1 * FLASH_MIB, "gc_start: 4\ngc_stop: 4\n", "is not above");
     flash_drive_refuse(64 * FLASH_MIB, "over_provisioning: 1 %\n", "spare blocks");
     flash_drive_refuse(UINT64_C(1) << 45, "mapping_unit: 4 KiB\n", "numbered");
+}
+
+/* ---- The parts that come with the program ---- */
+
+static void check_part(const char *name, sim_time read, sim_time write) {
+    char include[512];
+    (void)snprintf(include, sizeof include, "include: %s/configs/parts/%s.yaml\nfill_wait: 0 s\n", SOURCE_DIR, name);
+    struct flash_drive *drive = flash_drive_make(UINT64_C(256) << 30, include);
+    const sim_time got_read = flash_alone(drive, MEDIA_READ, 0, 4096);
+    const sim_time got_write = flash_alone(drive, MEDIA_WRITE, 0, 4096);
+    cr_assert_eq(got_read, read, "%s: %.3f ns", name, sim_time_ns(got_read));
+    cr_assert_eq(got_write, write, "%s: %.3f ns", name, sim_time_ns(got_write));
+    flash_drive_free(drive);
+}
+
+Test(flash_timing, parts_are_as_published) {
+    const sim_time mqsim = (4096 * SIM_S + 332999999) / 333000000, femu = 13107200 * SIM_PS;
+    check_part("flash-mqsim-mlc", 75 * SIM_US + mqsim, 750 * SIM_US + mqsim);
+    check_part("flash-femu-tlc", 56500 * SIM_NS + femu, 820500 * SIM_NS + femu);
+    check_part("flash-simplessd-mlc", 40 * SIM_US + UNIT_TIME, 500 * SIM_US + UNIT_TIME);
+    check_part("flash-nvmevirt-970pro", 29760 * SIM_NS + 5120 * SIM_NS + 21500 * SIM_NS,
+               5120 * SIM_NS + 185 * SIM_US + 4 * SIM_US);
 }
