@@ -106,7 +106,7 @@ void ftl_collect_erase(struct ftl *ftl, uint32_t die_index) {
 
 /* ---- The map ---- */
 
-static uint32_t *entry_of(struct ftl *ftl, uint32_t unit) {
+uint32_t *ftl_entry(struct ftl *ftl, uint32_t unit) {
     uint32_t **chunk = &ftl->chunks[unit / FTL_CHUNK_UNITS];
     if (*chunk == NULL) {
         *chunk = allocate(FTL_CHUNK_UNITS, sizeof **chunk);
@@ -135,9 +135,9 @@ static void make_stale(struct ftl *ftl, uint32_t entry) {
 }
 
 uint32_t ftl_accept(struct ftl *ftl, uint32_t unit) {
-    uint32_t *entry = entry_of(ftl, unit);
+    uint32_t *entry = ftl_entry(ftl, unit);
     make_stale(ftl, *entry);
-    const uint32_t id = FTL_PENDING | ftl->next_id++;
+    const uint32_t id = ftl_new_id(ftl);
     *entry = id;
     return id;
 }
@@ -198,7 +198,7 @@ uint32_t ftl_program(struct ftl *ftl, uint32_t die_index, enum ftl_stream stream
     const uint32_t first_slot = block->written;
     const uint32_t first = (die_index * ftl->config.blocks + index) * slots + first_slot;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t *entry = entry_of(ftl, units[i]);
+        uint32_t *entry = ftl_entry(ftl, units[i]);
         const bool is_wanted = *entry == ids[i];
         block->owners[first_slot + i] = is_wanted ? units[i] : FTL_NONE;
         if (is_wanted) {

@@ -102,6 +102,8 @@ static inline uint32_t ftl_lookup(const struct ftl *ftl, uint32_t unit) {
     const uint32_t *chunk = ftl->chunks[unit / FTL_CHUNK_UNITS];
     return chunk != NULL ? chunk[unit % FTL_CHUNK_UNITS] : 0;
 }
+/* The same, to be changed; its chunk is allocated if it is not. */
+uint32_t *ftl_entry(struct ftl *ftl, uint32_t unit);
 /* Takes a unit's new contents into memory; its older copy is stale from now. Returns
  * the id under which the unit is pending. */
 uint32_t ftl_accept(struct ftl *ftl, uint32_t unit);
@@ -139,7 +141,10 @@ void ftl_fill(struct ftl *ftl, struct random_stream *stream, uint64_t overwrites
 /* Least and most erases of a block. */
 void ftl_erase_range(const struct ftl *ftl, uint32_t *least, uint32_t *most);
 
-/* For collection: a closed block leaves its bucket. */
+/* For collection: an id for what becomes pending; a closed block leaves its bucket. */
+static inline uint32_t ftl_new_id(struct ftl *ftl) {
+    return FTL_PENDING | ftl->next_id++;
+}
 void ftl_bucket_remove(struct ftl_die *die, uint32_t block);
 /* The block that collection should take, or FTL_NONE. */
 uint32_t ftl_choose_victim(struct ftl *ftl, struct ftl_die *die);

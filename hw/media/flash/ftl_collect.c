@@ -73,20 +73,39 @@ uint32_t ftl_choose_victim(struct ftl *ftl, struct ftl_die *die) {
 
 /* ---- Step by step ---- */
 
-/* Reads what is valid in the stripe at `position` into memory. */
-static uint32_t gather(struct ftl *ftl, struct ftl_die *die) {
-    const struct ftl_block *block = &die->blocks[die->victim];
-    struct ftl_held *held = &die->held;
-    uint32_t found = 0;
-    for (uint32_t slot = die->position; slot < die->position + ftl->config.stripe; slot++) {
-        const uint32_t unit = block->owners[slot];
+/* Map entries lie anywhere: they are fetched into the cache that many slots before they
+ * are needed. */
+enum { FETCH_AHEAD = 32 };
+
+static void fetch_ahead(const struct ftl *ftl, const struct ftl_block *block, uint32_t slot) {
+    if (slot + FETCH_AHEAD < ftl->config.slots) {
+        const uint32_t unit = block->owners[slot + FETCH_AHEAD];
         if (unit != FTL_NONE) {
-            held->units[held->count] = unit;
-            held->ids[held->count++] = ftl_accept(ftl, unit);
-            die->incoming++;
-            found++;
+            __builtin_prefetch(&ftl->chunks[unit / FTL_CHUNK_UNITS][unit % FTL_CHUNK_UNITS], 1);
         }
     }
+}
+
+/* Reads what is valid in the stripe at `position` into memory. */
+static uint32_t gather(struct ftl *ftl, struct ftl_die *die) {
+    struct ftl_block *block = &die->blocks[die->victim];
+    struct ftl_held *held = &die->held;
+    const uint32_t before = held->count;
+    for (uint32_t slot = die->position; slot < die->position + ftl->config.stripe; slot++) {
+        const uint32_t unit = block->owners[slot];
+        fetch_ahead(ftl, block, slot);
+        if (unit != FTL_NONE) {
+            const uint32_t id = ftl_new_id(ftl);
+            *ftl_entry(ftl, unit) = id;
+            block->owners[slot] = FTL_NONE;
+            held->units[held->count] = unit;
+            held->ids[held->count++] = id;
+        }
+    }
+    const uint32_t found = held->count - before;
+    block->valid -= found;
+    die->valid -= found;
+    die->incoming += found;
     return found;
 }
 
