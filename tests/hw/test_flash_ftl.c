@@ -58,9 +58,9 @@ Test(flash_ftl, write_amplification_of_one_die_is_the_closed_form) {
     }
 }
 
-Test(flash_ftl, write_amplification_of_many_dies_is_the_closed_form) {
+Test(flash_ftl, write_amplification_of_two_dies_is_the_closed_form) {
     for (unsigned i = 0; i < 5; i += 2) {
-        check_amplification("channels: 2\nchips: 2\nplanes: 2\npage_size: 8 KiB\npages_per_block: 64\nfill_wait: 1 s\n",
+        check_amplification("channels: 2\nchips: 1\nplanes: 2\npage_size: 8 KiB\npages_per_block: 64\nfill_wait: 1 s\n",
                             2048 * (uint64_t)FLASH_MIB, over_provisionings[i], 2);
     }
 }
