@@ -26,9 +26,11 @@ const struct param plan_run_params[] = {
     {0},
 };
 
-static const char *const kinds[] = {"network", "dma", NULL};
-static const char *const root_keys[] = {"name", "title",  "machine", "network", "workload", "also", "systems", "matrix",
-                                        "run",  "report", "plot",    "kind",    "dma",      "only", NULL};
+/* By enum plan_kind. */
+static const char *const kinds[] = {"network", "dma", "classify", NULL};
+static const char *const root_keys[] = {"name",    "title",    "machine", "network", "workload", "also",
+                                        "systems", "matrix",   "run",     "report",  "plot",     "kind",
+                                        "dma",     "classify", "only",    NULL};
 static const char *const report_keys[] = {"rows", "paper", "table", NULL};
 enum { PAPER_TABLES_MAX = 64 }; /* among which a suggestion is looked for */
 
@@ -60,25 +62,37 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
     experiment->title = config_text(config_get(root, "title"), experiment->name);
     const struct config_node *kind = config_get(root, "kind");
     const char *text = config_text(kind, "network");
-    experiment->kind = strcmp(text, "dma") == 0 ? PLAN_DMA : PLAN_NETWORK;
-    if (strcmp(text, "dma") != 0 && strcmp(text, "network") != 0) {
+    experiment->kind = PLAN_NETWORK;
+    bool found = false;
+    for (int i = 0; kinds[i] != NULL; i++) {
+        if (strcmp(text, kinds[i]) == 0) {
+            experiment->kind = i;
+            found = true;
+        }
+    }
+    if (!found) {
         const char *nearest = config_nearest(text, kinds);
-        diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma%s%s%s", text,
+        diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, classify%s%s%s", text,
                        nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
                        nearest != NULL ? "'?" : "");
     }
 }
 
-/* A part that the other kind of experiment has would be silently without effect. */
+/* A part that another kind of experiment has would be silently without effect. */
 static void check_kind(const struct experiment *experiment, struct diagnostics *diagnostics) {
-    static const char *const of_network[] = {"network", "workload", "also", NULL};
-    static const char *const of_dma[] = {"dma", NULL};
-    const struct config_node *root = config_root(experiment->config);
-    const bool dma = experiment->kind == PLAN_DMA;
-    for (const char *const *key = dma ? of_network : of_dma; *key != NULL; key++) {
-        const struct config_node *part = config_get(root, *key);
-        if (part != NULL) {
-            diagnostics_at(diagnostics, part, "%s: has no effect where the kind is %s", *key, dma ? "dma" : "network");
+    static const struct {
+        const char *key;
+        int kind;
+    } parts[] = {{"network", PLAN_NETWORK},
+                 {"workload", PLAN_NETWORK},
+                 {"also", PLAN_NETWORK},
+                 {"dma", PLAN_DMA},
+                 {"classify", PLAN_CLASSIFY}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const struct config_node *part = config_get(config_root(experiment->config), parts[i].key);
+        if (part != NULL && experiment->kind != parts[i].kind) {
+            diagnostics_at(diagnostics, part, "%s: has no effect where the kind is %s", parts[i].key,
+                           kinds[experiment->kind]);
         }
     }
 }

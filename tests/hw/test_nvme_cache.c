@@ -171,6 +171,82 @@ Test(nvme_cache, a_shutdown_ends_when_the_cache_is_clean) {
     nvme_fixture_free(&fixture);
 }
 
+/* A destage carries the version that the cache has when it begins, and no other. */
+Test(nvme_cache, a_destage_makes_durable_what_it_carries) {
+    start("capacity: 1 MiB, write_cache: volatile, " SLOW);
+    (void)time_of(write_of(8, 1, false));
+    run_for(500 * SIM_US);
+    (void)time_of(write_of(8, 2, false));
+    run_for(600 * SIM_US);
+    cr_assert_eq(byte_of(8), 2);
+    cut(0.0);
+    cr_assert_eq(byte_of(8), 1);
+    nvme_fixture_free(&fixture);
+}
+
+/* Flushes promise what was written before them, whatever comes after. */
+Test(nvme_cache, a_flush_holds_for_a_block_that_is_written_again_meanwhile) {
+    for (sim_time when = 20 * SIM_US; when < 4 * SIM_MS; when += 90 * SIM_US) {
+        start("capacity: 1 MiB, write_cache: volatile, destage_outstanding: 1, destage_from: 1 MiB, " SLOW);
+        (void)time_of(write_of(0, 1, false));
+        (void)time_of(write_of(8, 1, false));
+        (void)time_of(write_of(16, 1, false));
+        const uint16_t id = command_put(&driver, 1, flush);
+        doorbell_ring(&driver, 1);
+        run_for(when); /* the first, second or third is on its way, or all are down */
+        for (uint64_t block = 0; block <= 16; block += 8) {
+            (void)command_put(&driver, 1, write_of(block, 2, false));
+        }
+        doorbell_ring(&driver, 1);
+        struct nvme_cqe cqe = {0};
+        bool flushed = false;
+        for (int i = 0; i < 10000 && !flushed; i++) {
+            run_for(SIM_US);
+            flushed = completion_take(&driver, 1, &cqe) && cqe.command_id == id;
+        }
+        cr_assert(flushed);
+        cut(0.0);
+        for (uint64_t block = 0; block <= 16; block += 8) {
+            cr_assert_geq(byte_of(block), 1, "at %llu us, block %llu", (unsigned long long)(when / SIM_US),
+                          (unsigned long long)block);
+        }
+        random_stream_free(dice);
+        nvme_fixture_free(&fixture);
+    }
+}
+
+/* What is on its way when a block is written through, deallocated or lost with its
+ * namespace does not come back. */
+Test(nvme_cache, what_was_on_its_way_does_not_overwrite_what_is_newer) {
+    start("capacity: 1 MiB, write_cache: volatile, " SLOW);
+    (void)time_of(write_of(8, 1, false));
+    (void)time_of(write_of(16, 1, false));
+    run_for(100 * SIM_US); /* both are on their way */
+    const struct nvme_dsm_range range = {0, 8, 16};
+    memory_write(fixture.machine->memory, driver.data, &range, sizeof range);
+    const struct nvme_sqe deallocate = {
+        .opcode = NVME_DATASET_MANAGEMENT, .nsid = 1, .prp1 = driver.data, .dword11 = NVME_DSM_DEALLOCATE};
+    (void)time_of(deallocate);
+    (void)time_of(write_of(16, 3, false));
+    run_for(1300 * SIM_US); /* the first destage has ended, that of the third version has not */
+    cr_assert_eq(block_store_volatile_blocks(nvme_store(fixture.nvme)), 8);
+    cut(0.0);
+    cr_assert_eq(byte_of(8), 1);
+    cr_assert_eq(byte_of(16), 0, "not the version from before");
+    nvme_fixture_free(&fixture);
+}
+
+Test(nvme_cache, what_was_on_its_way_for_a_namespace_goes_with_it) {
+    start("capacity: 1 MiB, write_cache: volatile, " SLOW);
+    (void)time_of(write_of(8, 4, false));
+    run_for(100 * SIM_US);
+    cr_assert_eq(nvme_namespace_delete(fixture.nvme, 1), OK);
+    run_for(5 * SIM_MS);
+    cr_assert_eq(byte_of(8), 0);
+    cr_assert_eq(nvme_counters(fixture.nvme, 0)->errors, 0);
+    nvme_fixture_free(&fixture);
+}
+
 /* ---- the power is cut at any time ---- */
 
 enum { BLOCKS = 64, STEPS = 400 };
