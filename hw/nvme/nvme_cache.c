@@ -1,0 +1,219 @@
+/* The write cache: runs of blocks in the order in which they came, destaged to the
+ * medium in that order in the background.
+ *
+ * Which entry has the newest version of a block is kept by block: an entry of which
+ * every block has been written again since needs no destaging, and what a destage
+ * makes durable are the blocks that were not written again meanwhile. The bytes are
+ * the block store's: in its volatile layer, or, if the cache is protected, durable
+ * from the start. */
+#include <stdlib.h>
+
+#include "hw/nvme/nvme_internal.h"
+#include "sim/error.h"
+
+void nvme_cache_init(struct nvme *nvme) {
+    nvme->cache.room_waiters_end = &nvme->cache.room_waiters;
+    nvme->cache.flush_waiters_end = &nvme->cache.flush_waiters;
+}
+
+void nvme_cache_free(struct nvme *nvme) {
+    struct nvme_cache *cache = &nvme->cache;
+    while (cache->first != NULL) {
+        struct nvme_cache_entry *entry = cache->first;
+        cache->first = entry->next;
+        free(entry);
+    }
+    while (cache->pool != NULL) {
+        struct nvme_cache_entry *entry = cache->pool;
+        cache->pool = entry->next;
+        free(entry);
+    }
+    line_map_free(&cache->latest);
+}
+
+/* ---- what it has ---- */
+
+bool nvme_cache_has(const struct nvme *nvme, uint64_t block, uint32_t blocks) {
+    for (uint32_t i = 0; i < blocks; i++) {
+        if (line_map_get(&nvme->cache.latest, block + i) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool nvme_cache_room(const struct nvme *nvme, uint64_t bytes) {
+    const uint64_t taken = nvme->cache.dirty_bytes + nvme->cache.promised_bytes;
+    return taken == 0 || taken + bytes <= nvme->config->cache_bytes;
+}
+
+void nvme_cache_forget(struct nvme *nvme, uint64_t block, uint64_t blocks) {
+    struct line_map *latest = &nvme->cache.latest;
+    if (blocks > latest->count) { /* a large run: look at what there is instead */
+        for (struct nvme_cache_entry *entry = nvme->cache.first; entry != NULL; entry = entry->next) {
+            for (uint32_t i = 0; i < entry->blocks; i++) {
+                if (entry->block + i - block < blocks) {
+                    line_map_remove(latest, entry->block + i);
+                }
+            }
+        }
+        return;
+    }
+    for (uint64_t i = 0; i < blocks; i++) {
+        line_map_remove(latest, block + i);
+    }
+}
+
+/* ---- entries ---- */
+
+static struct nvme_cache_entry *take_entry(struct nvme *nvme) {
+    struct nvme_cache_entry *entry = nvme->cache.pool;
+    if (entry == NULL) {
+        entry = calloc(1, sizeof *entry);
+        SIM_ASSERT_MSG(entry != NULL, "out of memory");
+        sim_event_init(&entry->command.event, SIM_PRIORITY_HARDWARE, NULL, NULL);
+        return entry;
+    }
+    nvme->cache.pool = entry->next;
+    return entry;
+}
+
+static void append(struct nvme_cache_entry *entry) {
+    struct nvme_cache *cache = &entry->nvme->cache;
+    struct nvme_namespace *space = entry->space;
+    entry->next = entry->space_next = NULL;
+    entry->previous = cache->last;
+    *(cache->last != NULL ? &cache->last->next : &cache->first) = entry;
+    cache->last = entry;
+    entry->space_previous = space->dirty_last;
+    *(space->dirty_last != NULL ? &space->dirty_last->space_next : &space->dirty_first) = entry;
+    space->dirty_last = entry;
+    if (cache->undestaged == NULL) {
+        cache->undestaged = entry;
+    }
+}
+
+static void unhook(struct nvme_cache_entry *entry) {
+    struct nvme_cache *cache = &entry->nvme->cache;
+    struct nvme_namespace *space = entry->space;
+    *(entry->previous != NULL ? &entry->previous->next : &cache->first) = entry->next;
+    *(entry->next != NULL ? &entry->next->previous : &cache->last) = entry->previous;
+    *(entry->space_previous != NULL ? &entry->space_previous->space_next : &space->dirty_first) = entry->space_next;
+    *(entry->space_next != NULL ? &entry->space_next->space_previous : &space->dirty_last) = entry->space_previous;
+}
+
+static void retire(struct nvme_cache_entry *entry) {
+    struct nvme *nvme = entry->nvme;
+    unhook(entry);
+    nvme->cache.dirty_bytes -= (uint64_t)entry->blocks * nvme->block_bytes;
+    entry->next = nvme->cache.pool;
+    nvme->cache.pool = entry;
+}
+
+void nvme_cache_put(struct nvme *nvme, struct nvme_namespace *space, uint64_t block, uint32_t blocks,
+                    const void *data) {
+    struct nvme_cache *cache = &nvme->cache;
+    struct nvme_cache_entry *entry = take_entry(nvme);
+    entry->nvme = nvme;
+    entry->space = space;
+    entry->block = block;
+    entry->blocks = blocks;
+    entry->sequence = ++cache->sequence;
+    entry->started = entry->dropped = false;
+    append(entry);
+    cache->dirty_bytes += (uint64_t)blocks * nvme->block_bytes;
+    for (uint32_t i = 0; i < blocks; i++) {
+        line_map_put(&cache->latest, block + i, entry->sequence);
+    }
+    block_store_write(nvme->store, block, blocks, data, nvme->config->write_cache == NVME_CACHE_PROTECTED);
+}
+
+/* ---- destaging ---- */
+
+static void destaged(struct media_command *command) {
+    struct nvme_cache_entry *entry = command->context;
+    struct nvme *nvme = entry->nvme;
+    nvme->cache.destaging--;
+    if (entry->dropped) { /* the power was cut meanwhile */
+        entry->next = nvme->cache.pool;
+        nvme->cache.pool = entry;
+        return;
+    }
+    for (uint32_t i = 0; i < entry->blocks; i++) {
+        if (line_map_get(&nvme->cache.latest, entry->block + i) == entry->sequence) {
+            line_map_remove(&nvme->cache.latest, entry->block + i);
+            block_store_flush_blocks(nvme->store, entry->block + i, 1);
+        }
+    }
+    retire(entry);
+    nvme_cache_settled(nvme);
+    nvme_cache_destage(nvme);
+}
+
+static bool is_needed(const struct nvme_cache_entry *entry) {
+    for (uint32_t i = 0; i < entry->blocks; i++) {
+        if (line_map_get(&entry->nvme->cache.latest, entry->block + i) == entry->sequence) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void start(struct nvme_cache_entry *entry) {
+    struct nvme *nvme = entry->nvme;
+    struct media_command *command = &entry->command;
+    entry->started = true;
+    nvme->cache.destaging++;
+    nvme->cache.destages++;
+    command->operation = MEDIA_WRITE;
+    command->offset_bytes = entry->block * nvme->block_bytes;
+    command->length_bytes = (uint64_t)entry->blocks * nvme->block_bytes;
+    command->request = NULL; /* nobody's: who wrote it has been told already */
+    command->owner = nvme->components.cache;
+    command->done = destaged;
+    command->context = entry;
+    media_submit(nvme->media, command);
+}
+
+static bool is_due(const struct nvme *nvme) {
+    const struct nvme_cache *cache = &nvme->cache;
+    return cache->dirty_bytes > nvme->config->destage_from_bytes || cache->flush_waiters != NULL ||
+           cache->room_waiters != NULL;
+}
+
+void nvme_cache_destage(struct nvme *nvme) {
+    struct nvme_cache *cache = &nvme->cache;
+    bool retired = false;
+    while (cache->undestaged != NULL && cache->destaging < nvme->config->destage_outstanding && is_due(nvme)) {
+        struct nvme_cache_entry *entry = cache->undestaged;
+        cache->undestaged = entry->next;
+        if (is_needed(entry)) {
+            start(entry);
+        } else {
+            cache->superseded++;
+            retire(entry);
+            retired = true;
+        }
+    }
+    if (retired) {
+        nvme_cache_settled(nvme);
+    }
+}
+
+/* What was on its way to the medium is counted lost or kept by the block store. */
+void nvme_cache_power_cut(struct nvme *nvme) {
+    struct nvme_cache *cache = &nvme->cache;
+    while (cache->first != NULL) {
+        struct nvme_cache_entry *entry = cache->first;
+        const bool started = entry->started;
+        unhook(entry);
+        entry->dropped = true;
+        if (!started) {
+            entry->next = cache->pool;
+            cache->pool = entry;
+        }
+    }
+    cache->undestaged = NULL;
+    cache->dirty_bytes = 0;
+    line_map_free(&cache->latest);
+}
