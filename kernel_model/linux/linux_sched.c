@@ -121,6 +121,17 @@ void linux_sched_sleep(struct linux_thread *thread, const struct linux_socket *s
     charge_switch(thread, skb != NULL ? skb->request : NULL, skb != NULL ? skb->variation : 1);
 }
 
+void linux_sched_sleep_for(struct linux_thread *thread, ledger_component component, struct request *request) {
+    struct linux_cpu *cpu = thread->cpu;
+    pay_for_preempted(cpu, thread->context);
+    if (thread->state == LINUX_SLEEPING) {
+        update_current(cpu);
+        await_turn(thread, pick(cpu));
+        cpu_work_for(thread->context, component, request);
+        linux_charge(thread->context, &linux_of(thread)->profile.context_switch, 1);
+    }
+}
+
 void linux_sched_preemption_point(struct linux_thread *thread, ledger_component component, struct request *request) {
     struct linux_cpu *cpu = thread->cpu;
     if (!cpu->reschedule) {

@@ -1,7 +1,7 @@
 /* linux_stats.c: the kernel's counters, summed over its CPUs. */
 #include <string.h>
 
-#include "kernel_model/linux/linux_internal.h"
+#include "kernel_model/linux/linux_storage.h"
 
 void linux_visit_stats(const struct system *system, const struct stats_sink *sink) {
     const struct linux_system *self = (const struct linux_system *)system;
@@ -14,6 +14,7 @@ void linux_visit_stats(const struct system *system, const struct stats_sink *sin
 #define TELL(counter) stats_counter(sink, self->config.name, #counter, sum.counter);
     LINUX_COUNTERS(TELL)
 #undef TELL
+    linux_storage_visit_stats(self, sink);
 }
 
 void linux_reset_stats(struct system *system) {
@@ -21,5 +22,6 @@ void linux_reset_stats(struct system *system) {
     for (unsigned i = 0; i < system->machine->core_count; ++i) {
         self->cpus[i].counters = (struct linux_counters){0};
     }
+    linux_storage_reset_stats(self);
     memset(self->stack.verdicts, 0, sizeof self->stack.verdicts);
 }

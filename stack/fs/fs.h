@@ -23,6 +23,8 @@
 #include "stack/block.h"
 #include "stack/block_trace.h"
 
+enum { FS_PAGE_BYTES = 4096 }; /* its block, and a page */
+
 enum fs_kind { FS_EXT2, FS_EXT3, FS_EXT4, FS_BTRFS, FS_KINDS };
 extern const char *const fs_kind_names[FS_KINDS + 1]; /* "ext2", ...; NULL ends */
 
