@@ -20,6 +20,7 @@
 #include "stack/block.h"
 
 struct device;
+struct machine;
 
 /* Memory that a queue pair needs: one physically (and for the device) contiguous,
  * frame-aligned region; entries is a power of two from 2 to 4096. */
@@ -48,7 +49,9 @@ struct nvme_pair_config {
     void *placement;
     struct nvme_pair_costs costs;
     uint64_t working_set;
-    ledger_component submit, doorbell, complete; /* work is booked to them; `complete` 0: to whoever is at work */
+    /* Work is booked to them. `submit` 0: the caller has begun the work; `complete` 0:
+     * the request of a completion stays with "ready", for the caller to take. */
+    ledger_component submit, doorbell, complete;
 };
 
 struct nvme_pair_slot {
@@ -58,10 +61,10 @@ struct nvme_pair_slot {
 
 struct nvme_pair {
     struct nvme_pair_config config;
-    uint64_t sq, cq, lists; /* physical */
-    uint32_t tail, rung;    /* of the SQ: written to; as the device knows it */
-    uint32_t head;          /* of the CQ */
-    uint32_t sq_head;       /* as the device last said */
+    uint64_t sq, cq, lists;  /* physical */
+    uint32_t tail, rung;     /* of the SQ: written to; as the device knows it */
+    uint32_t head, released; /* of the CQ: taken up to; as the device knows it */
+    uint32_t sq_head;        /* as the device last said */
     bool phase;
     uint32_t under_way;
     uint16_t first_free;
@@ -89,8 +92,8 @@ bool nvme_pair_describable(const struct nvme_pair *pair, const struct block_io *
  * ERR_UNSUPPORTED: not describable (copy to a buffer that is). */
 enum error_code nvme_pair_submit(struct nvme_pair *pair, struct context *context, struct block_io *io, uint32_t nsid);
 /* [context] Tells the device of all that was submitted since; the request of the last
- * rides on the write if the present work is its. Afterwards the work is nobody's. No
- * effect if there is nothing to tell. ERR_FAULT: the doorbell is not mapped; the
+ * rides on the write, those of the others are `submit`'s until it arrives. Afterwards
+ * the work is nobody's. No effect if there is nothing to tell. ERR_FAULT: the doorbell is not mapped; the
  * entries stay, and the next doorbell tells of them. */
 enum error_code nvme_pair_ring(struct nvme_pair *pair, struct context *context);
 

@@ -127,7 +127,6 @@ static struct nvme_fetch *take_fetch(struct nvme *nvme) {
     if (fetch == NULL) {
         fetch = calloc(1, sizeof *fetch);
         SIM_ASSERT_MSG(fetch != NULL, "out of memory");
-        sim_event_init(&fetch->op.event, SIM_PRIORITY_HARDWARE, NULL, NULL);
         fetch->all_next = nvme->all_fetches;
         nvme->all_fetches = fetch;
         return fetch;

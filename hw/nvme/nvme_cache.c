@@ -71,7 +71,6 @@ static struct nvme_cache_entry *take_entry(struct nvme *nvme) {
     if (entry == NULL) {
         entry = calloc(1, sizeof *entry);
         SIM_ASSERT_MSG(entry != NULL, "out of memory");
-        sim_event_init(&entry->command.event, SIM_PRIORITY_HARDWARE, NULL, NULL);
         return entry;
     }
     nvme->cache.pool = entry->next;

@@ -91,8 +91,6 @@ static void make_commands(struct nvme *nvme) {
     for (size_t i = count; i-- > 0;) {
         struct nvme_command *command = &nvme->commands[i];
         command->nvme = nvme;
-        sim_event_init(&command->event, SIM_PRIORITY_HARDWARE, NULL, NULL);
-        sim_event_init(&command->cqe_op.event, SIM_PRIORITY_HARDWARE, NULL, NULL);
         command->next = nvme->free_commands;
         nvme->free_commands = command;
     }

@@ -107,7 +107,6 @@ static void add_part(struct nvme_command *command, enum media_operation operatio
     part->owner = command->owner;
     part->done = part_done;
     part->context = command;
-    sim_event_init(&part->event, SIM_PRIORITY_HARDWARE, NULL, NULL);
 }
 
 /* One part for each extent that a run of the namespace lies in. */

@@ -31,9 +31,6 @@ static void reserve_pages(struct nvme_command *command, uint32_t count) {
     command->ops = calloc(count, sizeof *command->ops);
     SIM_ASSERT_MSG(command->pages != NULL && command->ops != NULL, "out of memory");
     command->pages_capacity = count;
-    for (uint32_t i = 0; i < count; i++) {
-        sim_event_init(&command->ops[i].event, SIM_PRIORITY_HARDWARE, NULL, NULL);
-    }
 }
 
 /* ---- lists ---- */
