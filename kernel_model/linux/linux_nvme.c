@@ -182,7 +182,8 @@ static enum error_code boot(struct linux_nvme *self, struct error *error) {
     for (uint32_t i = 0; i < self->queue_count && code == OK; ++i) {
         code = open_queue(self, i, error);
     }
-    if (code == OK) {
+    self->nsid = 1;
+    if (code == OK && nvme_namespace_blocks(self->device, 1) != nvme_blocks(self->device)) { /* no default namespace */
         code = nvme_namespace_allocate(self->device, nvme_blocks(self->device), &self->nsid);
         code = code == OK ? nvme_namespace_attach(self->device, 0, self->nsid, NVME_RIGHT_READ | NVME_RIGHT_WRITE) : code;
         if (code != OK) {

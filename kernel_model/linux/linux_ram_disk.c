@@ -12,10 +12,12 @@ struct ram_disk {
     uint64_t *frames; /* by block; 0: never written */
 };
 
-/* A frame is made at the first write; NULL-filled reads need none. */
-static bool provide(struct ram_disk *disk, uint64_t block) {
+/* A block's page is made at its first write, and zeroed. */
+static bool provide(struct ram_disk *disk, struct context *context, uint64_t block) {
     if (disk->frames[block] == 0) {
         disk->frames[block] = frames_allocate(disk->storage->system->frames);
+        linux_charge(context, &disk->storage->profile.ram_disk_page, 1);
+        cpu_touch(context, disk->frames[block], RAM_DISK_BLOCK_BYTES, true);
     }
     return disk->frames[block] != 0;
 }
@@ -31,7 +33,7 @@ static enum error_code transfer(struct ram_disk *disk, struct context *context, 
             const uint64_t block = at / RAM_DISK_BLOCK_BYTES, inside = at % RAM_DISK_BLOCK_BYTES;
             const uint32_t room = RAM_DISK_BLOCK_BYTES - (uint32_t)inside, piece = left < room ? left : room;
             if (io->operation == BLOCK_WRITE) {
-                if (!provide(disk, block)) {
+                if (!provide(disk, context, block)) {
                     return ERR_IO;
                 }
                 cpu_copy(context, disk->frames[block] + inside, physical, piece);

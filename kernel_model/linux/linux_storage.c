@@ -247,11 +247,12 @@ void linux_storage_visit_stats(const struct linux_system *system, const struct s
     if (storage == NULL) {
         return;
     }
-#define TELL(name) stats_counter(sink, system->config.name, #name, storage->counters.name);
+#define TELL(counter) stats_counter(sink, system->config.name, #counter, storage->counters.counter);
     LINUX_STORAGE_COUNTERS(TELL)
 #undef TELL
     const struct fs_counters *counters = fs_counters(storage->fs);
-#define TELL_FS(name) stats_counter(sink, fs_kind_names[storage->config.filesystem], #name, counters->name);
+#define TELL_FS(counter)                                                                                               \
+    stats_counter(sink, fs_kind_names[storage->config.filesystem], #counter, counters->counter);
     FS_COUNTERS(TELL_FS)
 #undef TELL_FS
 }

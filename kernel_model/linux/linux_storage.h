@@ -18,6 +18,7 @@
     X(block_merge, "one operation that is joined to another, or sorted in by the scheduler")                           \
     X(block_complete, "one operation's end: bio_endio, accounting, waking who waits")                                  \
     X(ram_disk, "one operation on the RAM disk, without the copy")                                                     \
+    X(ram_disk_page, "a block of the RAM disk that is written first: allocating its page")                             \
     X(nvme_submit, "NVMe driver: a command with its PRPs")                                                             \
     X(nvme_prp_list, "NVMe driver: more, for a command that needs a PRP list")                                         \
     X(nvme_complete, "NVMe driver: one completion")                                                                    \
