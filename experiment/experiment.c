@@ -26,7 +26,7 @@ const struct param plan_run_params[] = {
     {0},
 };
 
-static const char *const kinds[] = {"network", "dma", NULL};
+static const char *const kinds[] = {"network", "dma", "storage", NULL}; /* in the order of enum plan_kind */
 static const char *const root_keys[] = {"name", "title",  "machine", "network", "workload", "also", "systems", "matrix",
                                         "run",  "report", "plot",    "kind",    "dma",      "only", NULL};
 static const char *const report_keys[] = {"rows", "paper", "table", NULL};
@@ -60,25 +60,33 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
     experiment->title = config_text(config_get(root, "title"), experiment->name);
     const struct config_node *kind = config_get(root, "kind");
     const char *text = config_text(kind, "network");
-    experiment->kind = strcmp(text, "dma") == 0 ? PLAN_DMA : PLAN_NETWORK;
-    if (strcmp(text, "dma") != 0 && strcmp(text, "network") != 0) {
-        const char *nearest = config_nearest(text, kinds);
-        diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma%s%s%s", text,
-                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
-                       nearest != NULL ? "'?" : "");
+    for (int i = 0; kinds[i] != NULL; i++) {
+        if (strcmp(text, kinds[i]) == 0) {
+            experiment->kind = i;
+            return;
+        }
     }
+    const char *nearest = config_nearest(text, kinds);
+    diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, storage%s%s%s", text,
+                   nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                   nearest != NULL ? "'?" : "");
 }
 
-/* A part that the other kind of experiment has would be silently without effect. */
+/* A part that another kind of experiment has would be silently without effect. */
 static void check_kind(const struct experiment *experiment, struct diagnostics *diagnostics) {
-    static const char *const of_network[] = {"network", "workload", "also", NULL};
-    static const char *const of_dma[] = {"dma", NULL};
+    static const struct {
+        const char *key;
+        unsigned kinds; /* a bit each */
+    } parts[] = {{"network", 1U << PLAN_NETWORK},
+                 {"workload", 1U << PLAN_NETWORK | 1U << PLAN_STORAGE},
+                 {"also", 1U << PLAN_NETWORK},
+                 {"dma", 1U << PLAN_DMA}};
     const struct config_node *root = config_root(experiment->config);
-    const bool dma = experiment->kind == PLAN_DMA;
-    for (const char *const *key = dma ? of_network : of_dma; *key != NULL; key++) {
-        const struct config_node *part = config_get(root, *key);
-        if (part != NULL) {
-            diagnostics_at(diagnostics, part, "%s: has no effect where the kind is %s", *key, dma ? "dma" : "network");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const struct config_node *part = config_get(root, parts[i].key);
+        if (part != NULL && (parts[i].kinds >> experiment->kind & 1) == 0) {
+            diagnostics_at(diagnostics, part, "%s: has no effect where the kind is %s", parts[i].key,
+                           kinds[experiment->kind]);
         }
     }
 }
@@ -198,7 +206,7 @@ static void read_report(struct experiment *experiment, struct diagnostics *diagn
 static void read_run(struct experiment *experiment, struct diagnostics *diagnostics) {
     const struct config_node *root = config_root(experiment->config);
     const struct config_node *run = config_get(root, "run");
-    if (config_bind(run, plan_run_params, &experiment->run, diagnostics) && experiment->kind == PLAN_NETWORK &&
+    if (config_bind(run, plan_run_params, &experiment->run, diagnostics) && experiment->kind != PLAN_DMA &&
         experiment->run.requests == 0 && experiment->run.duration == 0) {
         diagnostics_at(diagnostics, run != NULL ? run : root, "run: needs 'requests' or 'duration'");
     }

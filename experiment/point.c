@@ -7,18 +7,27 @@
 #include "experiment/results.h"
 #include "sim/engine.h"
 
+struct point_kind {
+    bool (*check)(const struct plan_point *point, struct diagnostics *diagnostics);
+    enum error_code (*run)(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error);
+};
+
+static const struct point_kind *kind_of(const struct plan_point *point) {
+    static const struct point_kind kinds[] = {[PLAN_NETWORK] = {point_network_check, point_network_run},
+                                              [PLAN_DMA] = {point_dma_check, point_dma_run},
+                                              [PLAN_STORAGE] = {point_storage_check, point_storage_run}};
+    return &kinds[point->experiment->kind];
+}
+
 bool point_check(const struct plan_point *point, struct diagnostics *diagnostics) {
-    return point->experiment->kind == PLAN_DMA ? point_dma_check(point, diagnostics)
-                                               : point_network_check(point, diagnostics);
+    return kind_of(point)->check(point, diagnostics);
 }
 
 enum error_code point_run(const struct plan_point *point, FILE *out, struct error *error) {
     struct timespec begin, end;
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     uint64_t requests = 0;
-    const bool dma = point->experiment->kind == PLAN_DMA;
-    const enum error_code code =
-        dma ? point_dma_run(point, out, &requests, error) : point_network_run(point, out, &requests, error);
+    const enum error_code code = kind_of(point)->run(point, out, &requests, error);
     if (code != OK) {
         return code;
     }

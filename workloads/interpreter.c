@@ -16,6 +16,9 @@ struct interpreter {
     const char *name;
     struct workload_thread *threads;
     unsigned thread_count, in_setup;
+    struct ledger *ledger; /* of the rounds of the loop; NULL: they are no requests */
+    void (*completed)(void *context);
+    void *completed_context;
     void (*ready)(void *context);
     void *ready_context;
     void (*failed)(void *context);
@@ -55,6 +58,33 @@ static void end_setup(struct interpreter *interpreter) {
     }
 }
 
+/* The thread's own time: what it has charged has been executed. */
+static sim_time thread_time(const struct workload_thread *thread) {
+    cpu_run(thread->ops->thread_context(thread->thread));
+    return sim_now();
+}
+
+static enum op_result run_round(struct workload_thread *thread, const struct block *block) {
+    const struct interpreter *interpreter = thread->interpreter;
+    if (interpreter->ledger == NULL) {
+        return run_block(thread, block);
+    }
+    struct request *request =
+        ledger_begin(interpreter->ledger, system_components.app, LEDGER_SERVICE, thread_time(thread));
+    thread->loop_request = request;
+    spans_begin(&thread->spans, request->measured);
+    const enum op_result result = run_block(thread, block);
+    thread->loop_request = NULL;
+    if (result == OP_FAILED) {
+        ledger_abandon(request, "failed", thread_time(thread));
+        return result;
+    }
+    ledger_end(request, system_components.app, thread_time(thread));
+    spans_end(&thread->spans);
+    interpreter->completed(interpreter->completed_context);
+    return result;
+}
+
 /* Ends only when an operation fails: the run ends first otherwise. */
 static void loop(struct workload_thread *thread, const struct block *block) {
     sim_time last = SIM_TIME_MAX;
@@ -69,7 +99,7 @@ static void loop(struct workload_thread *thread, const struct block *block) {
         }
         spans_end(&thread->spans);
         thread->counters[WORKLOAD_LOOPS] += 1;
-    } while (run_block(thread, block) != OP_FAILED);
+    } while (run_round(thread, block) != OP_FAILED);
 }
 
 static void body(struct system_thread *system_thread, void *argument) {
@@ -95,9 +125,13 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
     thread->clock = &interpreter->system->machine->clock;
     thread->sockets = calloc(interpreter->script->socket_count + 1, sizeof *thread->sockets);
     thread->buffers = calloc(interpreter->script->buffer_count + 1, sizeof *thread->buffers);
+    thread->files = calloc(interpreter->script->file_count + 1, sizeof *thread->files);
+    for (size_t i = 0; thread->files != NULL && i < interpreter->script->file_count; ++i) {
+        thread->files[i].size_bytes = interpreter->script->files[i].size_bytes;
+    }
     thread->random = random_stream_create(stream);
     spans_init(&thread->spans, interpreter->script->span_count);
-    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL, "out of memory");
+    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->files != NULL, "out of memory");
 }
 
 static bool offers_all(const struct interpreter *interpreter, struct error *error) {
@@ -154,12 +188,20 @@ void interpreter_free(struct interpreter *interpreter) {
         spans_free(&thread->spans);
         free(thread->sockets);
         free(thread->buffers);
+        free(thread->files);
         if (thread->random != NULL) {
             random_stream_free(thread->random);
         }
     }
     free(interpreter->threads);
     free(interpreter);
+}
+
+void interpreter_loops_are_requests(struct interpreter *interpreter, struct ledger *ledger,
+                                    void (*completed)(void *context), void *context) {
+    interpreter->ledger = ledger;
+    interpreter->completed = completed;
+    interpreter->completed_context = context;
 }
 
 void interpreter_on_ready(struct interpreter *interpreter, void (*ready)(void *context), void *context) {
@@ -214,14 +256,21 @@ void interpreter_visit_stats(const struct interpreter *interpreter, const struct
                                                          [WORKLOAD_SENT] = "sent",
                                                          [WORKLOAD_SEND_FAILURES] = "send_failures",
                                                          [WORKLOAD_COMPUTES] = "computes",
+                                                         [WORKLOAD_FILE_WRITES] = "file_writes",
+                                                         [WORKLOAD_FILE_READS] = "file_reads",
+                                                         [WORKLOAD_FILE_SYNCS] = "file_syncs",
+                                                         [WORKLOAD_FILE_BYTES] = "file_bytes",
                                                          [WORKLOAD_UNANSWERED] = "unanswered",
                                                          [WORKLOAD_MISBEHAVIOURS] = "misbehaviours",
                                                          [WORKLOAD_MISBEHAVIOURS_REFUSED] = "misbehaviours_refused",
                                                          [WORKLOAD_MISBEHAVIOURS_GRANTED] = "misbehaviours_granted"};
     const unsigned shown = script_uses(interpreter->script, "misbehave") ? WORKLOAD_COUNTERS : WORKLOAD_MISBEHAVIOURS;
     for (unsigned counter = 0; counter < shown; ++counter) {
-        stats_counter(sink, interpreter->name, names[counter],
-                      interpreter_count(interpreter, (enum workload_counter)counter));
+        const bool of_files = counter >= WORKLOAD_FILE_WRITES && counter <= WORKLOAD_FILE_BYTES;
+        if (!of_files || script_uses(interpreter->script, "file")) {
+            stats_counter(sink, interpreter->name, names[counter],
+                          interpreter_count(interpreter, (enum workload_counter)counter));
+        }
     }
 }
 

@@ -17,7 +17,6 @@ static bool provide(struct ram_disk *disk, struct context *context, uint64_t blo
     if (disk->frames[block] == 0) {
         disk->frames[block] = frames_allocate(disk->storage->system->frames);
         linux_charge(context, &disk->storage->profile.ram_disk_page, 1);
-        cpu_touch(context, disk->frames[block], RAM_DISK_BLOCK_BYTES, true);
     }
     return disk->frames[block] != 0;
 }

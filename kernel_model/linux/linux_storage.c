@@ -23,7 +23,7 @@ static struct linux_call_components declare(const struct ledger_declaration tabl
 
 void linux_storage_declare_components(void) {
     static const struct ledger_declaration write[] = {
-        {"file_write", "cpu", "write", "file_write app"},
+        {"file_write", "cpu", "write", "file_write app scheduler"},
         {"file_write_copy", "file_write", "write: copy", NULL},
         {"file_write_block", "file_write", "write: block layer and driver", NULL},
         {"file_write_device", "file_write", "write: waiting for the device", NULL},
@@ -31,7 +31,7 @@ void linux_storage_declare_components(void) {
         {"file_write_journal", "file_write", "write: journal", NULL},
         {0}};
     static const struct ledger_declaration read[] = {
-        {"file_read", "cpu", "read", "file_read app"},
+        {"file_read", "cpu", "read", "file_read app scheduler"},
         {"file_read_copy", "file_read", "read: copy", NULL},
         {"file_read_block", "file_read", "read: block layer and driver", NULL},
         {"file_read_device", "file_read", "read: waiting for the device", NULL},
@@ -39,7 +39,7 @@ void linux_storage_declare_components(void) {
         {"file_read_journal", "file_read", "read: journal", NULL},
         {0}};
     static const struct ledger_declaration sync[] = {
-        {"file_sync", "cpu", "fsync", "file_sync app"},
+        {"file_sync", "cpu", "fsync", "file_sync app scheduler"},
         {"file_sync_copy", "file_sync", "fsync: copy", NULL},
         {"file_sync_block", "file_sync", "fsync: block layer and driver", NULL},
         {"file_sync_device", "file_sync", "fsync: waiting for the device", NULL},

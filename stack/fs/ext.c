@@ -53,6 +53,19 @@ static enum error_code write_dirty(struct fs *fs, const struct fs_call *call) {
     return code;
 }
 
+/* mke2fs zeroes the journal: nothing of a former one may look like a transaction. */
+static enum error_code zero_journal(struct fs *fs, const struct fs_call *call) {
+    struct fs_io_list list = {0};
+    const uint64_t frame = fs_frame(fs);
+    memory_fill(fs->host.memory, frame, 0, FS_BLOCK_BYTES);
+    for (uint64_t i = 0; i < fs->super.journal_blocks; ++i) {
+        (void)fs_io_block(fs, call, &list, BLOCK_WRITE, fs->super.journal_block + i, frame, BLOCK_FOR_other);
+    }
+    const enum error_code code = fs_io_finish(fs, call, &list);
+    fs_frame_free(fs, frame);
+    return code;
+}
+
 static enum error_code format(struct fs *fs, const struct fs_call *call) {
     size_t count = 0;
     struct fs_buffer **buffers = fs_buffers_gather(fs, is_any, NULL, &count);
@@ -73,7 +86,8 @@ static enum error_code format(struct fs *fs, const struct fs_call *call) {
     if (code == OK && fs->behaviour->journal) {
         fs->journal.first = fs->super.journal_block;
         fs->journal.blocks = fs->super.journal_blocks;
-        code = ext_journal_reset(fs, call, 1);
+        code = zero_journal(fs, call);
+        code = code == OK ? ext_journal_reset(fs, call, 1) : code;
     }
     code = code == OK ? fs_io_flush(fs, call) : code;
     return code == OK ? write_super(fs, call) : code;
