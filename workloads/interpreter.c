@@ -58,9 +58,11 @@ static void end_setup(struct interpreter *interpreter) {
     }
 }
 
-/* The thread's own time: what it has charged has been executed. */
-static sim_time thread_time(const struct workload_thread *thread) {
-    cpu_run(thread->ops->thread_context(thread->thread));
+sim_time workload_now(const struct workload_thread *thread) {
+    struct context *context = thread->ops->thread_context != NULL ? thread->ops->thread_context(thread->thread) : NULL;
+    if (context != NULL) {
+        cpu_run(context);
+    }
     return sim_now();
 }
 
@@ -70,16 +72,16 @@ static enum op_result run_round(struct workload_thread *thread, const struct blo
         return run_block(thread, block);
     }
     struct request *request =
-        ledger_begin(interpreter->ledger, system_components.app, LEDGER_SERVICE, thread_time(thread));
+        ledger_begin(interpreter->ledger, system_components.app, LEDGER_SERVICE, workload_now(thread));
     thread->loop_request = request;
     spans_begin(&thread->spans, request->measured);
     const enum op_result result = run_block(thread, block);
     thread->loop_request = NULL;
     if (result == OP_FAILED) {
-        ledger_abandon(request, "failed", thread_time(thread));
+        ledger_abandon(request, "failed", workload_now(thread));
         return result;
     }
-    ledger_end(request, system_components.app, thread_time(thread));
+    ledger_end(request, system_components.app, workload_now(thread));
     spans_end(&thread->spans);
     interpreter->completed(interpreter->completed_context);
     return result;
@@ -264,10 +266,11 @@ void interpreter_visit_stats(const struct interpreter *interpreter, const struct
                                                          [WORKLOAD_MISBEHAVIOURS] = "misbehaviours",
                                                          [WORKLOAD_MISBEHAVIOURS_REFUSED] = "misbehaviours_refused",
                                                          [WORKLOAD_MISBEHAVIOURS_GRANTED] = "misbehaviours_granted"};
-    const unsigned shown = script_uses(interpreter->script, "misbehave") ? WORKLOAD_COUNTERS : WORKLOAD_MISBEHAVIOURS;
-    for (unsigned counter = 0; counter < shown; ++counter) {
-        const bool of_files = counter >= WORKLOAD_FILE_WRITES && counter <= WORKLOAD_FILE_BYTES;
-        if (!of_files || script_uses(interpreter->script, "file")) {
+    const struct script *script = interpreter->script;
+    const bool misbehaves = script_uses(script, "misbehave"), files = script_uses(script, "file");
+    for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
+        const bool shown = counter < WORKLOAD_MISBEHAVIOURS || (counter < WORKLOAD_FILE_WRITES ? misbehaves : files);
+        if (shown) {
             stats_counter(sink, interpreter->name, names[counter],
                           interpreter_count(interpreter, (enum workload_counter)counter));
         }

@@ -107,16 +107,16 @@ enum workload_counter {
     WORKLOAD_SENT,
     WORKLOAD_SEND_FAILURES, /* the system refused; the message is lost */
     WORKLOAD_COMPUTES,
-    WORKLOAD_FILE_WRITES, /* of scripts that use files */
-    WORKLOAD_FILE_READS,
-    WORKLOAD_FILE_SYNCS,
-    WORKLOAD_FILE_BYTES, /* read and written */
     WORKLOAD_UNANSWERED, /* messages whose buffer was filled again before they were sent */
     /* Of scripts that use `misbehave`: tries; refused at once; granted, where the answer
      * alone decides. */
     WORKLOAD_MISBEHAVIOURS,
     WORKLOAD_MISBEHAVIOURS_REFUSED,
     WORKLOAD_MISBEHAVIOURS_GRANTED,
+    WORKLOAD_FILE_WRITES, /* of scripts that use files */
+    WORKLOAD_FILE_READS,
+    WORKLOAD_FILE_SYNCS,
+    WORKLOAD_FILE_BYTES, /* read and written */
     WORKLOAD_COUNTERS
 };
 
@@ -151,6 +151,8 @@ static inline struct request *thread_request(const struct workload_thread *threa
     return thread->current != NULL && thread->current->request != NULL ? thread->current->request : thread->loop_request;
 }
 
+/* The thread's own time: what it has charged has been executed. */
+sim_time workload_now(const struct workload_thread *thread);
 /* Runs a block to its end, or until an operation does not end in OP_DONE. */
 enum op_result run_block(struct workload_thread *thread, const struct block *block);
 /* Notes why the thread cannot go on; returns OP_FAILED. */

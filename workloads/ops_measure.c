@@ -1,5 +1,4 @@
 /* ops_measure.c: how long operations take for a message, by name. */
-#include "hw/core.h"
 #include "sim/engine.h"
 #include "workloads/op.h"
 
@@ -30,17 +29,6 @@ static bool measure_compile(struct compiler *compiler, const struct config_node 
     return good;
 }
 
-/* The thread's own time: what it has charged has been executed. */
-static sim_time thread_now(struct workload_thread *thread) {
-    if (thread->ops->thread_context != NULL) {
-        struct context *context = thread->ops->thread_context(thread->thread);
-        if (context != NULL) {
-            cpu_run(context);
-        }
-    }
-    return sim_now();
-}
-
 /* What software has had of a request until now, with the interval that is still open. */
 static sim_time spent_by_software(const struct request *request, sim_time now) {
     const ledger_component cpu = ledger_find("cpu");
@@ -55,10 +43,10 @@ static sim_time spent_by_software(const struct request *request, sim_time now) {
 
 static enum op_result measure_run(struct workload_thread *thread, const void *config) {
     const struct measure_config *own = config;
-    const sim_time begin = thread_now(thread);
+    const sim_time begin = workload_now(thread);
     const uint64_t received = thread->counters[WORKLOAD_RECEIVED];
     const enum op_result result = run_block(thread, &own->body);
-    const sim_time end = thread_now(thread);
+    const sim_time end = workload_now(thread);
     spans_add(&thread->spans, own->span, end - begin);
     const struct request *request = thread_request(thread);
     if (own->before[0] != '\0' && thread->counters[WORKLOAD_RECEIVED] != received && request != NULL) {

@@ -141,6 +141,24 @@ static void host_frame_release(void *context, uint64_t frame) {
     frames_give_back(storage->system->frames, frame);
 }
 
+/* ---- tracing ---- */
+
+static void deliver(void *context, const struct block_trace_event *event) {
+    const struct linux_storage *storage = context;
+    if (storage->trace_sink != NULL) {
+        storage->trace_sink(storage->trace_context, event);
+    }
+}
+
+void linux_storage_trace(struct system *system, void (*sink)(void *context, const struct block_trace_event *event),
+                         void *context) {
+    struct linux_storage *storage = ((struct linux_system *)system)->storage;
+    if (storage != NULL) {
+        storage->trace_sink = sink;
+        storage->trace_context = context;
+    }
+}
+
 /* ---- open and close ---- */
 
 static struct linux_step *step_at(struct linux_storage_profile *profile, size_t index) {
@@ -210,7 +228,8 @@ enum error_code linux_storage_open(struct linux_system *system, const struct con
     if (storage->disk == NULL) {
         return error->code;
     }
-    storage->top = linux_block_open(storage, storage->disk);
+    block_tracer_init(&storage->tracer, linux_block_open(storage, storage->disk), deliver, storage);
+    storage->top = &storage->tracer.base;
     const enum error_code code = make_fs(storage, error);
     if (code == OK) {
         linux_writeback_open(storage);

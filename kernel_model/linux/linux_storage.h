@@ -107,7 +107,9 @@ struct linux_storage {
     struct fs_queue mount_queue;
     struct block_device *disk, *top; /* the driver's; what the file system sees */
     struct linux_block_layer *layer;
-    struct block_tracer tracer;
+    struct block_tracer tracer; /* in front of the block layer */
+    void (*trace_sink)(void *context, const struct block_trace_event *event); /* NULL: nobody listens */
+    void *trace_context;
     struct linux_file *files;
     uint64_t calls;
     /* the journal's thread */
@@ -135,6 +137,8 @@ void linux_storage_visit_stats(const struct linux_system *system, const struct s
 void linux_storage_reset_stats(struct linux_system *system);
 void linux_storage_visit_costs(const struct linux_system *system,
                                void (*visit)(void *context, const char *key, const struct cost *cost), void *context);
+void linux_storage_trace(struct system *system, void (*sink)(void *context, const struct block_trace_event *event),
+                         void *context);
 /* Work from here on is of that component, for the call's request. */
 void linux_call_work(struct linux_file_call *call, ledger_component component);
 /* Sleeps until linux_storage_wake of the queue; the request waits as `component`. */

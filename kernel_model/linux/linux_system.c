@@ -225,6 +225,7 @@ const struct system_ops linux_system_ops = {
     .file_write = linux_file_write,
     .file_read = linux_file_read,
     .file_sync = linux_file_sync,
+    .trace_blocks = linux_storage_trace,
     .thread_context = thread_context,
     .visit_stats = linux_visit_stats,
     .reset_stats = linux_reset_stats,

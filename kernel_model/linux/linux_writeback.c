@@ -87,8 +87,10 @@ void linux_commit_and_wait(void *context, const struct fs_call *call, uint64_t s
     struct linux_file_call *own = call->user;
     linux_call_work(own, own->components->context_switch);
     linux_charge(call->cpu, &storage->system->profile.wake_up, 1);
-    if (own->request != NULL && storage->commit_call == NULL) { /* the journal's thread works for it */
-        cpu_pass_on(call->cpu, own->components->context_switch, LEDGER_WAITING);
+    if (storage->commit_call == NULL) { /* the journal's thread works for it */
+        if (own->request != NULL) {
+            cpu_pass_on(call->cpu, own->components->context_switch, LEDGER_WAITING);
+        }
         own->lent = own->request;
         own->request = NULL;
         own->away = true;

@@ -73,6 +73,18 @@ void fs_end_commit(struct fs *fs, const struct fs_call *call) {
     fs->host.wake(fs->host.context, call, &fs->commit_queue);
 }
 
+void fs_file_lock(struct fs *fs, const struct fs_call *call, struct fs_file *file) {
+    while (file->writing) {
+        fs->host.sleep(fs->host.context, call, &file->writers);
+    }
+    file->writing = true;
+}
+
+void fs_file_unlock(struct fs *fs, const struct fs_call *call, struct fs_file *file) {
+    file->writing = false;
+    fs->host.wake(fs->host.context, call, &file->writers);
+}
+
 /* ---- memory, time ---- */
 
 uint64_t fs_frame(struct fs *fs) {

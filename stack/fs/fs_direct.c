@@ -141,17 +141,9 @@ static bool is_partial(struct fs *fs, const struct fs_call *call, struct fs_file
     return hole;
 }
 
-enum error_code fs_write_direct(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
-                                uint64_t physical, uint32_t length_bytes) {
-    fs->counters.writes += 1;
-    offset = offset == UINT64_MAX ? file->size : offset;
-    if (!is_aligned(fs, offset, physical, length_bytes)) {
-        return ERR_RANGE;
-    }
-    enum error_code code = leave_cache(fs, call, file, offset, length_bytes);
-    if (code == OK && is_partial(fs, call, file, offset, length_bytes)) {
-        return fall_back(fs, call, file, offset, physical, length_bytes);
-    }
+static enum error_code write_runs(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
+                                  uint64_t physical, uint32_t length_bytes) {
+    enum error_code code = OK;
     while (code == OK && length_bytes > 0) {
         uint32_t piece = 0;
         code = write_run(fs, call, file, offset, physical, length_bytes, &piece);
@@ -169,6 +161,25 @@ enum error_code fs_write_direct(struct fs *fs, const struct fs_call *call, struc
         fs_lock(fs, call);
         code = fs->behaviour->inode_changed(fs, call, file, grew);
         fs_unlock(fs, call);
+    }
+    return code;
+}
+
+enum error_code fs_write_direct(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
+                                uint64_t physical, uint32_t length_bytes) {
+    fs->counters.writes += 1;
+    offset = offset == UINT64_MAX ? file->size : offset;
+    if (!is_aligned(fs, offset, physical, length_bytes)) {
+        return ERR_RANGE;
+    }
+    enum error_code code = leave_cache(fs, call, file, offset, length_bytes);
+    if (code == OK && is_partial(fs, call, file, offset, length_bytes)) {
+        return fall_back(fs, call, file, offset, physical, length_bytes);
+    }
+    if (code == OK) {
+        fs_file_lock(fs, call, file);
+        code = write_runs(fs, call, file, offset, physical, length_bytes);
+        fs_file_unlock(fs, call, file);
     }
     return code;
 }

@@ -146,20 +146,20 @@ static enum error_code write_piece(struct fs *fs, const struct fs_call *call, st
 
 enum error_code fs_write(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
                          uint64_t physical, uint32_t length_bytes) {
+    enum error_code code = OK;
     fs->counters.writes += 1;
+    fs_file_lock(fs, call, file);
     offset = offset == UINT64_MAX ? file->size : offset;
-    while (length_bytes > 0) {
+    while (length_bytes > 0 && code == OK) {
         const uint32_t room = FS_BLOCK_BYTES - (uint32_t)(offset % FS_BLOCK_BYTES);
         const uint32_t piece = room < length_bytes ? room : length_bytes;
-        const enum error_code code = write_piece(fs, call, file, offset, physical, piece);
-        if (code != OK) {
-            return code;
-        }
+        code = write_piece(fs, call, file, offset, physical, piece);
         offset += piece;
         physical += piece;
         length_bytes -= piece;
     }
-    return OK;
+    fs_file_unlock(fs, call, file);
+    return code;
 }
 
 /* ---- read ---- */

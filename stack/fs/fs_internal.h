@@ -53,6 +53,8 @@ struct fs_file {
     uint64_t last_block;                        /* where its data was put last */
     uint64_t sync_sequence, data_sync_sequence; /* transactions that fsync and fdatasync ask for */
     bool inode_dirty, inode_data_dirty;         /* ext2: the inode differs from its block */
+    bool writing;                               /* a write is under way: i_mutex */
+    struct fs_queue writers;
     bool ordered, in_log;                       /* in the running transaction's list of data to write first */
     uint64_t reserved;                          /* pages without a block */
     uint64_t under_write_back, dirty_pages, read_next;
@@ -159,6 +161,9 @@ void fs_unlock(struct fs *fs, const struct fs_call *call);
 /* One commit at a time. */
 void fs_begin_commit(struct fs *fs, const struct fs_call *call);
 void fs_end_commit(struct fs *fs, const struct fs_call *call);
+/* One write to a file at a time (i_mutex). */
+void fs_file_lock(struct fs *fs, const struct fs_call *call, struct fs_file *file);
+void fs_file_unlock(struct fs *fs, const struct fs_call *call, struct fs_file *file);
 uint64_t fs_now_ns(const struct fs *fs);
 uint64_t fs_frame(struct fs *fs); /* asserts that there is one */
 void fs_frame_free(struct fs *fs, uint64_t frame);

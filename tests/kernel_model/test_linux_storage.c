@@ -263,3 +263,95 @@ Test(linux_storage, deadline_sorts) {
                                            "system.storage.queue_depth=1", NULL};
     run_on(read_back_body, settings, SIM_S);
 }
+
+/* ---- tracing ---- */
+
+static char trace[1024];
+
+static void on_block(void *context, const struct block_trace_event *event) {
+    (void)context;
+    const size_t length = strlen(trace);
+    (void)snprintf(trace + length, sizeof trace - length, "%llu:%s%s ", (unsigned long long)event->call,
+                   event->operation == BLOCK_FLUSH ? "flush" : block_purpose_name(event->purpose),
+                   event->force_unit_access ? "!" : "");
+}
+
+static void trace_body(struct system_thread *thread, void *argument) {
+    (void)argument;
+    self = thread;
+    open_file(false); /* call 1 */
+    linux_system_ops.trace_blocks(fixture.system, on_block, NULL);
+    write_bytes(SYSTEM_FILE_END, 64, NULL);
+    sync_file(NULL);
+    write_bytes(SYSTEM_FILE_END, 64, NULL);
+    sync_file(NULL);
+    linux_system_ops.trace_blocks(fixture.system, NULL, NULL);
+    finished = true;
+}
+
+Test(linux_storage, blocks_can_be_listed_for_each_call) {
+    static const char *const settings[] = {"system.storage.filesystem=ext3", NULL};
+    run_on(trace_body, settings, SIM_S);
+    cr_assert_str_eq(trace,
+                     "3:data 3:journal_descriptor 3:journal_metadata 3:flush 3:journal_commit! "
+                     "5:data 5:journal_descriptor 5:journal_metadata 5:flush 5:journal_commit! ");
+}
+
+/* ---- several threads ---- */
+
+enum { WRITERS = 4, ROUNDS = 30 };
+static unsigned writers_done;
+
+/* Each appends to one file that all share, and makes it durable. */
+static void writer_body(struct system_thread *thread, void *argument) {
+    const struct system_file_options options = {.name = "shared"};
+    struct system_file *shared;
+    struct system_buffer own;
+    (void)argument;
+    cr_assert_eq(linux_system_ops.file_open(thread, &options, &shared), OK);
+    cr_assert_eq(linux_system_ops.buffer_create(thread, FILE_BYTES, &own), OK);
+    for (int i = 0; i < ROUNDS; ++i) {
+        struct context *context = linux_system_ops.thread_context(thread);
+        cpu_run(context);
+        struct request *request = ledger_begin(fixture.ledger, system_components.app, LEDGER_SERVICE, sim_now());
+        cr_assert_eq(linux_system_ops.file_write(thread, shared, SYSTEM_FILE_END, own.physical, 100, request), OK);
+        cr_assert_eq(linux_system_ops.file_sync(thread, shared, SYSTEM_SYNC_ALL, request), OK);
+        cpu_run(context);
+        ledger_end(request, system_components.app, sim_now());
+    }
+    writers_done += 1;
+    finished = writers_done == WRITERS;
+}
+
+static void many_writers(const char *filesystem) {
+    char kind[64];
+    (void)snprintf(kind, sizeof kind, "system.storage.filesystem=%s", filesystem);
+    const char *const settings[] = {kind, "system.storage.device=nvme", "system.storage.journal=512 KiB", NULL};
+    cr_assert(linux_fixture_open_storage(&fixture, settings));
+    for (unsigned i = 0; i < WRITERS; ++i) {
+        (void)linux_fixture_thread(&fixture, i % 2, writer_body, NULL);
+    }
+    linux_fixture_run(SIM_S);
+    cr_assert(finished, "%u of %d writers have finished", writers_done, WRITERS);
+    struct linux_file *opened = storage()->files;
+    cr_assert_eq(fs_size(opened->file), WRITERS * ROUNDS * 100);
+    cr_assert_eq(ledger_completed(fixture.ledger), WRITERS * ROUNDS);
+    cr_assert_eq(ledger_audit(fixture.ledger, sim_now()), 0);
+    if (strcmp(filesystem, "ext4") == 0) { /* they share commits */
+        cr_assert_lt(fs_counters(storage()->fs)->commits, WRITERS * ROUNDS);
+    }
+    linux_fixture_close(&fixture);
+}
+
+Test(linux_storage, threads_share_an_ext2) {
+    many_writers("ext2");
+}
+Test(linux_storage, threads_share_an_ext3) {
+    many_writers("ext3");
+}
+Test(linux_storage, threads_share_an_ext4) {
+    many_writers("ext4");
+}
+Test(linux_storage, threads_share_a_btrfs) {
+    many_writers("btrfs");
+}

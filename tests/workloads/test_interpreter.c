@@ -52,7 +52,11 @@ static void count(void *context, const char *instance, const char *counter, uint
                                         "unanswered",
                                         "misbehaviours",
                                         "misbehaviours_refused",
-                                        "misbehaviours_granted"};
+                                        "misbehaviours_granted",
+                                        "file_writes",
+                                        "file_reads",
+                                        "file_syncs",
+                                        "file_bytes"};
     (void)context;
     cr_assert_str_eq(instance, "echo");
     for (size_t i = 0; i < WORKLOAD_COUNTERS; ++i) {
