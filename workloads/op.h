@@ -148,7 +148,8 @@ struct workload_thread {
 /* The request that the thread works for: the message's that it received last, or the
  * loop's; NULL: none. */
 static inline struct request *thread_request(const struct workload_thread *thread) {
-    return thread->current != NULL && thread->current->request != NULL ? thread->current->request : thread->loop_request;
+    return thread->current != NULL && thread->current->request != NULL ? thread->current->request
+                                                                       : thread->loop_request;
 }
 
 /* The thread's own time: what it has charged has been executed. */

@@ -44,10 +44,8 @@ static enum op_result file_run(struct workload_thread *thread, const void *confi
     const struct file_config *own = config;
     char name[64];
     (void)snprintf(name, sizeof name, own->per_thread ? "%s.%u" : "%s", own->name, thread->index);
-    const struct system_file_options options = {
-        .name = name, .size_bytes = own->size_bytes, .direct = own->direct};
-    const enum error_code code =
-        thread->ops->file_open(thread->thread, &options, &thread->files[own->file].handle);
+    const struct system_file_options options = {.name = name, .size_bytes = own->size_bytes, .direct = own->direct};
+    const enum error_code code = thread->ops->file_open(thread->thread, &options, &thread->files[own->file].handle);
     return code == OK ? OP_DONE : run_failed(thread, code, "opening a file");
 }
 
@@ -113,8 +111,8 @@ static bool check_transfer(struct compiler *compiler, const struct config_node *
 
 static bool transfer_compile(struct compiler *compiler, const struct config_node *node, struct transfer_config *own,
                              const char *file_key, const char *buffer_key, bool fills) {
-    bool good = is_given(own->file_name) &&
-                compile_use_file(compiler, config_get(node, file_key), own->file_name, &own->file);
+    bool good =
+        is_given(own->file_name) && compile_use_file(compiler, config_get(node, file_key), own->file_name, &own->file);
     const bool named = is_given(own->buffer_name);
     const char *buffer = named ? own->buffer_name : own->file_name;
     if (is_given(buffer)) {

@@ -7,7 +7,7 @@
 #include "kernel_model/linux/linux_storage.h"
 
 enum {
-    PLUG_MAX = 16,       /* BLK_MAX_REQUEST_COUNT */
+    PLUG_MAX = 16, /* BLK_MAX_REQUEST_COUNT */
     REQUEST_BYTES_MAX = 131072,
     WRITES_STARVED = 2 /* batches of reads that may pass a write */
 };
@@ -62,7 +62,8 @@ static bool is_joinable(const struct block_io *io) {
 static bool join(struct linux_block_layer *layer, struct request_of_block *request, struct block_io *io) {
     struct block_io *whole = &request->io;
     if (!is_joinable(io) || !is_joinable(whole) || io->operation != whole->operation ||
-        whole->block + whole->blocks != io->block || whole->segment_count + io->segment_count > BLOCK_SEGMENTS_MAX - 1 ||
+        whole->block + whole->blocks != io->block ||
+        whole->segment_count + io->segment_count > BLOCK_SEGMENTS_MAX - 1 ||
         (uint64_t)(whole->blocks + io->blocks) * layer->base.block_bytes > REQUEST_BYTES_MAX) {
         return false;
     }

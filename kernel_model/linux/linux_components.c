@@ -7,7 +7,8 @@ struct linux_components linux_components;
 
 static const struct ledger_declaration table[] = {
     {"interrupt", "cpu", "Interrupt", "net_stack_in"},
-    {"scheduler", "cpu", "Scheduler", "interrupt net_stack_in socket_queue epoll copy_in copy_out app crossing_return file_write file_read file_sync"},
+    {"scheduler", "cpu", "Scheduler",
+     "interrupt net_stack_in socket_queue epoll copy_in copy_out app crossing_return file_write file_read file_sync"},
     {"idle_exit", "scheduler", "Idle exit", "interrupt net_stack_in"},
     {"context_switch", "scheduler", "Context switch", NULL},
     {"epoll", "cpu", "epoll_wait", "socket_queue"},

@@ -21,8 +21,8 @@ enum {
     LINUX_TRANSMIT_CLEAN_MAX = 256, /* IXGBE_DEFAULT_TX_WORK */
     LINUX_UDP_BUCKETS = 256,        /* udp_table of a small machine */
     LINUX_NEIGHBOURS = 256,
-    LINUX_IDLE_HISTORY = 8,  /* menu governor: INTERVALS */
-    LINUX_VECTOR_NIC = 0x30, /* of queue 0 */
+    LINUX_IDLE_HISTORY = 8,   /* menu governor: INTERVALS */
+    LINUX_VECTOR_NIC = 0x30,  /* of queue 0 */
     LINUX_VECTOR_NVME = 0x60, /* of queue pair 1; one a CPU */
     LINUX_NVME_QUEUES_MAX = 64,
     LINUX_VECTOR_TIMER = 0xef,
@@ -121,7 +121,7 @@ struct linux_thread {
     struct linux_socket *in_recv; /* within recvmsg of this socket, data at hand */
     double variation;             /* of the packet that it works on */
     uint32_t skbs_to_free;
-    struct linux_file_call *file_call; /* that it is in; NULL: none */
+    struct linux_file_call *file_call;          /* that it is in; NULL: none */
     void (*entry)(struct linux_thread *thread); /* the kernel's own, or the one that calls body */
     void (*body)(struct system_thread *thread, void *argument);
     void *argument;

@@ -45,8 +45,7 @@ static bool map(struct linux_nvme *self, uint64_t address, uint64_t bytes) {
         if ((self->mapped[frame / 8] >> frame % 8 & 1) != 0) {
             continue;
         }
-        const enum error_code code =
-            iommu_map(system->domain, at, at, MEMORY_FRAME_BYTES, IOMMU_READ | IOMMU_WRITE);
+        const enum error_code code = iommu_map(system->domain, at, at, MEMORY_FRAME_BYTES, IOMMU_READ | IOMMU_WRITE);
         if (code != OK && code != ERR_EXISTS && code != ERR_OVERLAP) { /* the NIC's memory is mapped already */
             return false;
         }
@@ -185,7 +184,8 @@ static enum error_code boot(struct linux_nvme *self, struct error *error) {
     self->nsid = 1;
     if (code == OK && nvme_namespace_blocks(self->device, 1) != nvme_blocks(self->device)) { /* no default namespace */
         code = nvme_namespace_allocate(self->device, nvme_blocks(self->device), &self->nsid);
-        code = code == OK ? nvme_namespace_attach(self->device, 0, self->nsid, NVME_RIGHT_READ | NVME_RIGHT_WRITE) : code;
+        code =
+            code == OK ? nvme_namespace_attach(self->device, 0, self->nsid, NVME_RIGHT_READ | NVME_RIGHT_WRITE) : code;
         if (code != OK) {
             (void)error_set(error, code, "the drive '%s' cannot be had as a whole", self->base.name);
         }

@@ -270,8 +270,7 @@ void linux_storage_visit_stats(const struct linux_system *system, const struct s
     LINUX_STORAGE_COUNTERS(TELL)
 #undef TELL
     const struct fs_counters *counters = fs_counters(storage->fs);
-#define TELL_FS(counter)                                                                                               \
-    stats_counter(sink, fs_kind_names[storage->config.filesystem], #counter, counters->counter);
+#define TELL_FS(counter) stats_counter(sink, fs_kind_names[storage->config.filesystem], #counter, counters->counter);
     FS_COUNTERS(TELL_FS)
 #undef TELL_FS
 }

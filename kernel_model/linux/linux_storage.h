@@ -107,7 +107,7 @@ struct linux_storage {
     struct fs_queue mount_queue;
     struct block_device *disk, *top; /* the driver's; what the file system sees */
     struct linux_block_layer *layer;
-    struct block_tracer tracer; /* in front of the block layer */
+    struct block_tracer tracer;                                               /* in front of the block layer */
     void (*trace_sink)(void *context, const struct block_trace_event *event); /* NULL: nobody listens */
     void *trace_context;
     struct linux_file *files;
@@ -125,8 +125,8 @@ struct linux_storage {
     struct linux_storage_counters counters;
 };
 
-extern struct linux_call_components linux_file_write_components, linux_file_read_components,
-    linux_file_sync_components, linux_write_back_components;
+extern struct linux_call_components linux_file_write_components, linux_file_read_components, linux_file_sync_components,
+    linux_write_back_components;
 void linux_storage_declare_components(void);
 
 /* ---- linux_storage.c ---- */

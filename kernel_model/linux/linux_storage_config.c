@@ -27,7 +27,8 @@ const struct param linux_storage_params[] = {
     ROW("ram_disk", PARAM_BYTES, ram_disk_bytes, "64 MiB", "4 MiB", "64 GiB", "size of the RAM disk"),
     ROW("journal", PARAM_BYTES, journal_bytes, "16 MiB", "256 KiB", "1 GiB",
         "size of the journal of ext3 and ext4 (mke2fs: by size of the drive, up to 128 MiB)"),
-    ROW("barriers", PARAM_BOOL, barriers, "true", NULL, NULL, "flushes the drive where order asks for it (mount -o barrier)"),
+    ROW("barriers", PARAM_BOOL, barriers, "true", NULL, NULL,
+        "flushes the drive where order asks for it (mount -o barrier)"),
     ROW("journal_checksums", PARAM_BOOL, journal_checksums, "false", NULL, NULL, "mount -o journal_checksum"),
     ROW("cache", PARAM_BYTES, cache_bytes, "1 GiB", "1 MiB", "1 TiB", "memory for pages of files"),
     ROW("dirty_background", PARAM_SHARE, dirty_background, "10 %", "1 %", "100 %",
@@ -56,8 +57,10 @@ const struct param linux_storage_profile_params[] = {
     LINUX_STORAGE_STEPS(STEP_ROW)
 #undef STEP_ROW
 #define SECTION(name, kind)                                                                                            \
-    {.key = (name), .type = PARAM_NODE, .offset = offsetof(struct linux_storage_profile, section_nodes[kind]),         \
-     .default_text = "", .help = "what the steps of " name " cost"}
+    {                                                                                                                  \
+        .key = (name), .type = PARAM_NODE, .offset = offsetof(struct linux_storage_profile, section_nodes[kind]),      \
+        .default_text = "", .help = "what the steps of " name " cost"                                                  \
+    }
         SECTION("ext2", FS_EXT2),
     SECTION("ext3", FS_EXT3),
     SECTION("ext4", FS_EXT4),

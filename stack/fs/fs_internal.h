@@ -55,8 +55,8 @@ struct fs_file {
     bool inode_dirty, inode_data_dirty;         /* ext2: the inode differs from its block */
     bool writing;                               /* a write is under way: i_mutex */
     struct fs_queue writers;
-    bool ordered, in_log;                       /* in the running transaction's list of data to write first */
-    uint64_t reserved;                          /* pages without a block */
+    bool ordered, in_log; /* in the running transaction's list of data to write first */
+    uint64_t reserved;    /* pages without a block */
     uint64_t under_write_back, dirty_pages, read_next;
     struct fs_page ***chunks;
     size_t chunk_count;

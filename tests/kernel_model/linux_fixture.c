@@ -15,22 +15,21 @@ static const char text[] = "machine:\n"
                            "  profile: {include: profiles/linux-3.8.yaml}\n";
 
 /* The same with a drive (of low-latency cells) and a storage stack on it. */
-static const char storage_text[] =
-    "machine:\n"
-    "  memory: {size: 256 MiB}\n"
-    "  core: {count: 2, clock: 2.2 GHz}\n"
-    "  devices:\n"
-    "    - {name: nic, type: nic/sriov}\n"
-    "    - {name: nvme, type: nvme, capacity: 64 MiB, media: {type: low_latency}}\n"
-    "system:\n"
-    "  type: linux\n"
-    "  profile: {include: profiles/linux-3.8.yaml}\n"
-    "  storage:\n"
-    "    device: ram_disk\n"
-    "    ram_disk: 16 MiB\n"
-    "    journal: 1 MiB\n"
-    "    cache: 16 MiB\n"
-    "    profile: {include: profiles/linux-3.8-storage.yaml}\n";
+static const char storage_text[] = "machine:\n"
+                                   "  memory: {size: 256 MiB}\n"
+                                   "  core: {count: 2, clock: 2.2 GHz}\n"
+                                   "  devices:\n"
+                                   "    - {name: nic, type: nic/sriov}\n"
+                                   "    - {name: nvme, type: nvme, capacity: 64 MiB, media: {type: low_latency}}\n"
+                                   "system:\n"
+                                   "  type: linux\n"
+                                   "  profile: {include: profiles/linux-3.8.yaml}\n"
+                                   "  storage:\n"
+                                   "    device: ram_disk\n"
+                                   "    ram_disk: 16 MiB\n"
+                                   "    journal: 1 MiB\n"
+                                   "    cache: 16 MiB\n"
+                                   "    profile: {include: profiles/linux-3.8-storage.yaml}\n";
 
 static const uint8_t client_mac[6] = {2, 0, 0, 0, 0, 9};
 enum { CLIENT_IP = 0x0a000002 };

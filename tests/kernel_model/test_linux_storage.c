@@ -292,9 +292,8 @@ static void trace_body(struct system_thread *thread, void *argument) {
 Test(linux_storage, blocks_can_be_listed_for_each_call) {
     static const char *const settings[] = {"system.storage.filesystem=ext3", NULL};
     run_on(trace_body, settings, SIM_S);
-    cr_assert_str_eq(trace,
-                     "3:data 3:journal_descriptor 3:journal_metadata 3:flush 3:journal_commit! "
-                     "5:data 5:journal_descriptor 5:journal_metadata 5:flush 5:journal_commit! ");
+    cr_assert_str_eq(trace, "3:data 3:journal_descriptor 3:journal_metadata 3:flush 3:journal_commit! "
+                            "5:data 5:journal_descriptor 5:journal_metadata 5:flush 5:journal_commit! ");
 }
 
 /* ---- several threads ---- */
