@@ -65,10 +65,15 @@ static void on_completed(void *context, uint64_t count) {
     bench_completed(context);
 }
 
-static void on_ready(void *context) {
+static void on_connected(void *context) {
     struct network_bench *own = context;
     client_start(own->client, sim_now());
     bench_warm_up(&own->base);
+}
+
+static void on_ready(void *context) {
+    struct network_bench *own = context;
+    client_connect(own->client, on_connected, own);
 }
 
 static enum error_code simulate(struct network_bench *own, struct error *error) {

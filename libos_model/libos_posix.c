@@ -17,6 +17,9 @@ static enum error_code buffer_create(struct system_thread *thread, uint32_t capa
 
 static enum error_code receive(struct system_thread *base, struct system_socket *handle, struct system_buffer *into) {
     struct libos_thread *thread = libos_thread_of(base);
+    if (libos_socket_of(handle)->is_stream) {
+        return libos_stream_receive(thread, (struct libos_stream *)(void *)handle, into);
+    }
     struct libos_packet *packet = libos_receive_packet(thread, libos_socket_of(handle));
     if (packet == NULL) {
         return ERR_AGAIN;
@@ -39,6 +42,9 @@ static enum error_code send(struct system_thread *base, struct system_socket *ha
                             struct system_endpoint to) {
     struct libos_thread *thread = libos_thread_of(base);
     struct request *request = buffer->request;
+    if (libos_socket_of(handle)->is_stream) {
+        return libos_stream_send(thread, (struct libos_stream *)(void *)handle, buffer);
+    }
     if (buffer->length_bytes > FRAME_BYTES_MAX - NET_UDP_HEADERS_BYTES) {
         return ERR_RANGE;
     }
@@ -69,6 +75,12 @@ const struct system_ops arrakis_posix_ops = {
     .receive = receive,
     .send = send,
     .compute = libos_compute,
+    .socket_listen_tcp = libos_stream_listen,
+    .socket_accept = libos_stream_accept,
+    .socket_close = libos_stream_close,
+    .event_set_create = libos_event_set_create,
+    .event_set_add = libos_event_set_add,
+    .event_wait = libos_event_wait,
     .thread_context = libos_thread_context,
     .misbehave = libos_misbehave,
     .visit_stats = libos_visit_stats,

@@ -9,6 +9,8 @@
 #include "kernel_model/exo/environment.h"
 #include "sim/config.h"
 #include "sim/param.h"
+#include "stack/tcp_host.h"
+#include "stack/tcp_stack.h"
 #include "stack/udp_stack.h"
 
 enum libos_kind { LIBOS_POSIX = 1, LIBOS_NATIVE = 2, LIBOS_DRIVER = 4, LIBOS_STACK = 3, LIBOS_ALL = 7 };
@@ -27,6 +29,20 @@ enum libos_kind { LIBOS_POSIX = 1, LIBOS_NATIVE = 2, LIBOS_DRIVER = 4, LIBOS_STA
     X(copy_out, LIBOS_POSIX, "a copy into a packet, with its buffer, beyond what its bytes take")                      \
     X(bounce, LIBOS_DRIVER, "swapping addresses and ports in place")
 
+/* Those of threads with TCP: key, help. */
+#define LIBOS_STREAM_STEPS(X)                                                                                          \
+    X(event_wait, "a turn of event_wait that reports something, without its events")                                   \
+    X(event, "each event that event_wait looks at")                                                                    \
+    X(accept, "accepting a connection")                                                                                \
+    X(stream_setup, "listening and closing, by the socket; the filter costs its own")
+
+enum libos_stream_step {
+#define LIBOS_STREAM_STEP_ENUM(name, help) LIBOS_STREAM_##name,
+    LIBOS_STREAM_STEPS(LIBOS_STREAM_STEP_ENUM)
+#undef LIBOS_STREAM_STEP_ENUM
+        LIBOS_STREAM_STEP_COUNT
+};
+
 enum libos_step {
 #define LIBOS_STEP_ENUM(name, systems, help) LIBOS_##name,
     LIBOS_STEPS(LIBOS_STEP_ENUM)
@@ -39,17 +55,22 @@ struct libos_profile {
     double variation; /* coefficient of variation of a stage's code cycles */
     const struct config_node *stack_node, *exokernel_node;
     struct udp_stack_costs stack;
+    struct cost stream_steps[LIBOS_STREAM_STEP_COUNT];
+    struct tcp_stack_costs tcp;
     struct exo_costs exokernel;
 };
 extern const struct param libos_profile_params[];
 
 /* Fills a profile from `profile:`; false if anything was reported. */
 bool libos_profile_bind(const struct config_node *node, struct libos_profile *profile, struct diagnostics *diagnostics);
-/* Calls `visit` for every cost that a run of such a system charges. */
-void libos_profile_visit(const struct libos_profile *profile, enum libos_kind kind, bool checksum_offload,
+/* Calls `visit` for every cost that a run of such a system charges; `streams`: one
+ * with TCP. */
+void libos_profile_visit(const struct libos_profile *profile, enum libos_kind kind, bool checksum_offload, bool streams,
                          void (*visit)(void *context, const char *key, const struct cost *cost), void *context);
 /* Bytes of memory that the steps and the stack touch, beside packets and rings. */
 uint64_t libos_profile_working_set_bytes(const struct libos_profile *profile);
+/* The same of what threads with TCP need beyond that. */
+uint64_t libos_profile_stream_working_set_bytes(const struct libos_profile *profile);
 
 /* The system's entry. */
 struct libos_config {
@@ -60,6 +81,8 @@ struct libos_config {
     bool checksum_offload;
     int idle; /* enum exo_idle */
     struct exo_limits limits;
+    const struct config_node *tcp_node;
+    struct tcp_config tcp;
     uint32_t ip;
     uint8_t mac[6];
 };

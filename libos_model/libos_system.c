@@ -143,6 +143,9 @@ static void visit_thread(const struct libos_thread *thread, const char *instance
     stats_counter(sink, instance, "buffers_refilled", thread->driver.refilled);
     stats_counter(sink, instance, "buffers_reclaimed", thread->driver.reclaimed);
     stats_counter(sink, instance, "doorbells", thread->driver.doorbells);
+    if (thread->tcp != NULL) {
+        tcp_host_visit_stats(&thread->tcp->host, instance, sink);
+    }
 }
 
 void libos_visit_stats(const struct system *base, const struct stats_sink *sink) {
@@ -164,6 +167,9 @@ void libos_reset_stats(struct system *base) {
     for (struct libos_process *process = system->processes; process != NULL; process = process->next) {
         for (struct libos_thread *thread = process->threads; thread != NULL; thread = thread->next) {
             thread->counters = (struct libos_counters){0};
+            if (thread->tcp != NULL) {
+                tcp_host_reset_stats(&thread->tcp->host);
+            }
             thread->driver.refilled = thread->driver.reclaimed = thread->driver.doorbells = 0;
         }
     }
@@ -172,5 +178,6 @@ void libos_reset_stats(struct system *base) {
 void libos_visit_costs(const struct system *base,
                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     const struct libos_system *system = (const struct libos_system *)(const void *)base;
-    libos_profile_visit(&system->profile, system->kind, system->config.checksum_offload, visit, context);
+    libos_profile_visit(&system->profile, system->kind, system->config.checksum_offload, system->streams, visit,
+                        context);
 }

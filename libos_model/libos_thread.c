@@ -141,6 +141,7 @@ void libos_thread_free(struct libos_thread *thread) {
     }
     memory_watch_clear(libos_system_of(thread)->base.machine->memory, &thread->watch);
     libos_sockets_free(thread);
+    libos_tcp_free(thread);
     vf_driver_fini(&thread->driver);
     random_stream_free(thread->random);
     free(thread->packets);

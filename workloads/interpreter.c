@@ -5,6 +5,7 @@
 
 #include "sim/engine.h"
 #include "sim/random.h"
+#include "workloads/connections.h"
 #include "workloads/script_internal.h"
 
 /* Rounds of the loop at one instant after which it is taken to stand still. */
@@ -58,30 +59,22 @@ static void end_setup(struct interpreter *interpreter) {
     }
 }
 
-sim_time workload_now(const struct workload_thread *thread) {
-    struct context *context = thread->ops->thread_context != NULL ? thread->ops->thread_context(thread->thread) : NULL;
-    if (context != NULL) {
-        cpu_run(context);
-    }
-    return sim_now();
-}
-
 static enum op_result run_round(struct workload_thread *thread, const struct block *block) {
     const struct interpreter *interpreter = thread->interpreter;
     if (interpreter->ledger == NULL) {
         return run_block(thread, block);
     }
     struct request *request =
-        ledger_begin(interpreter->ledger, system_components.app, LEDGER_SERVICE, workload_now(thread));
+        ledger_begin(interpreter->ledger, system_components.app, LEDGER_SERVICE, measure_now(thread));
     thread->loop_request = request;
     spans_begin(&thread->spans, request->measured);
     const enum op_result result = run_block(thread, block);
     thread->loop_request = NULL;
     if (result == OP_FAILED) {
-        ledger_abandon(request, "failed", workload_now(thread));
+        ledger_abandon(request, "failed", measure_now(thread));
         return result;
     }
-    ledger_end(request, system_components.app, workload_now(thread));
+    ledger_end(request, system_components.app, measure_now(thread));
     spans_end(&thread->spans);
     interpreter->completed(interpreter->completed_context);
     return result;
@@ -131,9 +124,12 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
     for (size_t i = 0; thread->files != NULL && i < interpreter->script->file_count; ++i) {
         thread->files[i].size_bytes = interpreter->script->files[i].size_bytes;
     }
+    thread->listeners = calloc(interpreter->script->socket_count + 1, sizeof *thread->listeners);
     thread->random = random_stream_create(stream);
     spans_init(&thread->spans, interpreter->script->span_count);
-    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->files != NULL, "out of memory");
+    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->files != NULL &&
+                       thread->listeners != NULL,
+                   "out of memory");
 }
 
 static bool offers_all(const struct interpreter *interpreter, struct error *error) {
@@ -188,6 +184,7 @@ void interpreter_free(struct interpreter *interpreter) {
     for (unsigned i = 0; i < interpreter->thread_count; ++i) {
         struct workload_thread *thread = &interpreter->threads[i];
         spans_free(&thread->spans);
+        connections_free(thread, interpreter->script->socket_count);
         free(thread->sockets);
         free(thread->buffers);
         free(thread->files);

@@ -52,7 +52,7 @@ struct config_node *script_tree_merge(struct script_arena *arena, struct config_
 struct script_socket {
     const char *name;
     uint16_t port;
-    bool per_thread;
+    bool per_thread, listens;
 };
 struct script {
     struct script_arena arena;

@@ -42,6 +42,7 @@ const struct param linux_config_params[] = {
     ROW("truesize", PARAM_BYTES, truesize_bytes, "2304 B", "256 B", "64 KiB",
         "what a packet counts against a socket's buffers: 2 KiB of page and the header (assumed)"),
     ROW("storage", PARAM_NODE, storage_node, "", NULL, NULL, "block device and file system; without it there are none"),
+    ROW("tcp", PARAM_NODE, tcp_node, "", NULL, NULL, "how its TCP behaves"),
     ROW("tick", PARAM_FREQUENCY, tick_hz, "250 Hz", "1 Hz", "10 kHz", "CONFIG_HZ (Ubuntu: 250)"),
     ROW("idle_latency_limit", PARAM_TIME, idle_latency_limit, "2 us", "0 us", "10 ms",
         "no idle state that takes longer to leave (pm_qos; assumed: a machine tuned for latency; 0..200 us)"),
@@ -98,6 +99,7 @@ bool linux_config_bind(const struct config_node *node, struct linux_config *conf
         struct linux_storage_profile profile;
         good = linux_storage_bind(config->storage_node, &storage, &profile, diagnostics) && good;
     }
+    good = config_bind(config->tcp_node, tcp_config_params, &config->tcp, diagnostics) && good;
     if (good && !net_ipv4_parse(config->ip_text, &config->ip)) {
         diagnostics_at(diagnostics, config_get(node, "ip"), "'%s' is not an IPv4 address such as 10.0.0.1",
                        config->ip_text);

@@ -84,6 +84,8 @@ static void destroy(struct system *system) {
     }
     linux_driver_close(self);
     linux_storage_close(self);
+    linux_event_sets_free(self);
+    linux_tcp_close(self);
     linux_sockets_free(self);
     linux_threads_free(self);
     linux_skb_pool_free(self);
@@ -200,8 +202,9 @@ static struct context *thread_context(struct system_thread *thread) {
 
 static void visit_costs(const struct system *system,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
-    linux_profile_visit(&((const struct linux_system *)system)->profile, visit, context);
-    linux_storage_visit_costs((const struct linux_system *)system, visit, context);
+    const struct linux_system *self = (const struct linux_system *)system;
+    linux_profile_visit(&self->profile, self->tcp != NULL, visit, context);
+    linux_storage_visit_costs(self, visit, context);
 }
 
 const struct system_ops linux_system_ops = {
@@ -226,6 +229,12 @@ const struct system_ops linux_system_ops = {
     .file_read = linux_file_read,
     .file_sync = linux_file_sync,
     .trace_blocks = linux_storage_trace,
+    .socket_listen_tcp = linux_stream_listen,
+    .socket_accept = linux_stream_accept,
+    .socket_close = linux_stream_close,
+    .event_set_create = linux_event_set_create,
+    .event_set_add = linux_event_set_add,
+    .event_wait = linux_event_wait,
     .thread_context = thread_context,
     .visit_stats = linux_visit_stats,
     .reset_stats = linux_reset_stats,
