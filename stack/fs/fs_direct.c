@@ -119,8 +119,7 @@ static enum error_code write_run(struct fs *fs, const struct fs_call *call, stru
  * such a write goes through the page cache, and from there to the device. */
 static enum error_code fall_back(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
                                  uint64_t physical, uint32_t length_bytes) {
-    const enum error_code code = fs_write(fs, call, file, offset, physical, length_bytes);
-    fs->counters.writes -= 1; /* counted by the caller */
+    const enum error_code code = fs_write_cached(fs, call, file, offset, physical, length_bytes);
     return code == OK ? leave_cache(fs, call, file, offset, length_bytes) : code;
 }
 
@@ -168,18 +167,14 @@ static enum error_code write_runs(struct fs *fs, const struct fs_call *call, str
 enum error_code fs_write_direct(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
                                 uint64_t physical, uint32_t length_bytes) {
     fs->counters.writes += 1;
-    offset = offset == UINT64_MAX ? file->size : offset;
-    if (!is_aligned(fs, offset, physical, length_bytes)) {
-        return ERR_RANGE;
-    }
-    enum error_code code = leave_cache(fs, call, file, offset, length_bytes);
-    if (code == OK && is_partial(fs, call, file, offset, length_bytes)) {
-        return fall_back(fs, call, file, offset, physical, length_bytes);
-    }
+    fs_file_lock(fs, call, file);
+    const uint64_t at = offset == UINT64_MAX ? file->size : offset;
+    enum error_code code =
+        is_aligned(fs, at, physical, length_bytes) ? leave_cache(fs, call, file, at, length_bytes) : ERR_RANGE;
     if (code == OK) {
-        fs_file_lock(fs, call, file);
-        code = write_runs(fs, call, file, offset, physical, length_bytes);
-        fs_file_unlock(fs, call, file);
+        code = is_partial(fs, call, file, at, length_bytes) ? fall_back(fs, call, file, at, physical, length_bytes)
+                                                            : write_runs(fs, call, file, at, physical, length_bytes);
     }
+    fs_file_unlock(fs, call, file);
     return code;
 }

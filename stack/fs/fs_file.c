@@ -144,12 +144,9 @@ static enum error_code write_piece(struct fs *fs, const struct fs_call *call, st
     return update_inode(fs, call, file, offset + length_bytes, page->block != 0 && !fs->behaviour->copy_on_write);
 }
 
-enum error_code fs_write(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
-                         uint64_t physical, uint32_t length_bytes) {
+enum error_code fs_write_cached(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
+                                uint64_t physical, uint32_t length_bytes) {
     enum error_code code = OK;
-    fs->counters.writes += 1;
-    fs_file_lock(fs, call, file);
-    offset = offset == UINT64_MAX ? file->size : offset;
     while (length_bytes > 0 && code == OK) {
         const uint32_t room = FS_BLOCK_BYTES - (uint32_t)(offset % FS_BLOCK_BYTES);
         const uint32_t piece = room < length_bytes ? room : length_bytes;
@@ -158,6 +155,15 @@ enum error_code fs_write(struct fs *fs, const struct fs_call *call, struct fs_fi
         physical += piece;
         length_bytes -= piece;
     }
+    return code;
+}
+
+enum error_code fs_write(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
+                         uint64_t physical, uint32_t length_bytes) {
+    fs->counters.writes += 1;
+    fs_file_lock(fs, call, file);
+    const uint64_t at = offset == UINT64_MAX ? file->size : offset;
+    const enum error_code code = fs_write_cached(fs, call, file, at, physical, length_bytes);
     fs_file_unlock(fs, call, file);
     return code;
 }

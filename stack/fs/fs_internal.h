@@ -224,6 +224,11 @@ void fs_page_dirty(struct fs *fs, struct fs_page *page);
 void fs_page_clean(struct fs *fs, struct fs_page *page);
 void fs_pages_free(struct fs *fs);
 
+/* ---- fs_file.c ---- */
+/* fs_write, once the file is locked. */
+enum error_code fs_write_cached(struct fs *fs, const struct fs_call *call, struct fs_file *file, uint64_t offset,
+                                uint64_t physical, uint32_t length_bytes);
+
 /* ---- fs_writeback.c ---- */
 /* Writes the file's dirty pages from `first` to `last`, those dirtied before
  * `before`; without `allocate` only those that have a block. Waits for them and for
