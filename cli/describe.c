@@ -7,6 +7,7 @@
 #include "experiment/system_types.h"
 #include "hw/device.h"
 #include "hw/machine.h"
+#include "hw/media/media.h"
 #include "hw/wire.h"
 #include "kernel_model/exo/exokernel.h"
 #include "kernel_model/linux/linux_system.h"
@@ -67,6 +68,10 @@ static void collect(struct topics *topics) {
     const struct device_ops *device;
     for (size_t i = 0; (device = device_type_at(i)) != NULL; ++i) {
         add(topics, &(struct topic){"devices", device->type_name, device->help, device->params, NULL});
+    }
+    const struct media_ops *medium;
+    for (size_t i = 0; (medium = media_type_at(i)) != NULL; ++i) {
+        add(topics, &(struct topic){"media of a drive", medium->type_name, medium->help, medium->params, NULL});
     }
     const struct system_ops *system;
     for (size_t i = 0; (system = system_type_at(i)) != NULL; ++i) {

@@ -26,9 +26,11 @@ const struct param plan_run_params[] = {
     {0},
 };
 
-static const char *const kinds[] = {"network", "dma", "storage", NULL}; /* in the order of enum plan_kind */
-static const char *const root_keys[] = {"name", "title",  "machine", "network", "workload", "also", "systems", "matrix",
-                                        "run",  "report", "plot",    "kind",    "dma",      "only", NULL};
+/* By enum plan_kind. */
+static const char *const kinds[] = {"network", "dma", "classify", "storage", NULL};
+static const char *const root_keys[] = {"name",    "title",    "machine", "network", "workload", "also",
+                                        "systems", "matrix",   "run",     "report",  "plot",     "kind",
+                                        "dma",     "classify", "only",    NULL};
 static const char *const report_keys[] = {"rows", "paper", "table", NULL};
 enum { PAPER_TABLES_MAX = 64 }; /* among which a suggestion is looked for */
 
@@ -60,16 +62,20 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
     experiment->title = config_text(config_get(root, "title"), experiment->name);
     const struct config_node *kind = config_get(root, "kind");
     const char *text = config_text(kind, "network");
+    experiment->kind = PLAN_NETWORK;
+    bool found = false;
     for (int i = 0; kinds[i] != NULL; i++) {
         if (strcmp(text, kinds[i]) == 0) {
             experiment->kind = i;
-            return;
+            found = true;
         }
     }
-    const char *nearest = config_nearest(text, kinds);
-    diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, storage%s%s%s", text,
-                   nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
-                   nearest != NULL ? "'?" : "");
+    if (!found) {
+        const char *nearest = config_nearest(text, kinds);
+        diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, classify, storage%s%s%s", text,
+                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                       nearest != NULL ? "'?" : "");
+    }
 }
 
 /* A part that another kind of experiment has would be silently without effect. */
@@ -80,10 +86,10 @@ static void check_kind(const struct experiment *experiment, struct diagnostics *
     } parts[] = {{"network", 1U << PLAN_NETWORK},
                  {"workload", 1U << PLAN_NETWORK | 1U << PLAN_STORAGE},
                  {"also", 1U << PLAN_NETWORK},
-                 {"dma", 1U << PLAN_DMA}};
-    const struct config_node *root = config_root(experiment->config);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        const struct config_node *part = config_get(root, parts[i].key);
+                 {"dma", 1U << PLAN_DMA},
+                 {"classify", 1U << PLAN_CLASSIFY}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const struct config_node *part = config_get(config_root(experiment->config), parts[i].key);
         if (part != NULL && (parts[i].kinds >> experiment->kind & 1) == 0) {
             diagnostics_at(diagnostics, part, "%s: has no effect where the kind is %s", parts[i].key,
                            kinds[experiment->kind]);
@@ -206,8 +212,9 @@ static void read_report(struct experiment *experiment, struct diagnostics *diagn
 static void read_run(struct experiment *experiment, struct diagnostics *diagnostics) {
     const struct config_node *root = config_root(experiment->config);
     const struct config_node *run = config_get(root, "run");
-    if (config_bind(run, plan_run_params, &experiment->run, diagnostics) && experiment->kind != PLAN_DMA &&
-        experiment->run.requests == 0 && experiment->run.duration == 0) {
+    if (config_bind(run, plan_run_params, &experiment->run, diagnostics) &&
+        (experiment->kind == PLAN_NETWORK || experiment->kind == PLAN_STORAGE) && experiment->run.requests == 0 &&
+        experiment->run.duration == 0) {
         diagnostics_at(diagnostics, run != NULL ? run : root, "run: needs 'requests' or 'duration'");
     }
 }

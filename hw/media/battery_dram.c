@@ -128,6 +128,7 @@ static void hold_line(struct battery *battery, const struct battery_config *conf
         battery->held = ring;
         battery->held_capacity = capacity;
     }
+    SIM_ASSERT(battery->held_capacity > 0);
     battery->held[battery->held_end++ % battery->held_capacity] = line;
     line_map_put(&battery->lines, line, battery->held_end);
     while (battery->held_end - battery->held_first > config->cache_bytes / LINE_BYTES) {

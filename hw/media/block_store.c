@@ -250,20 +250,13 @@ uint64_t block_store_volatile_blocks(const struct block_store *store) {
 
 /* ---- contents ---- */
 
-void block_store_write(struct block_store *store, uint64_t block, uint32_t blocks, const void *data, bool durable) {
-    const unsigned char *from = data;
-    check_range(store, block, blocks);
+static void write_layer(struct block_store *store, struct layer *layer, uint64_t block, uint32_t blocks,
+                        const unsigned char *from) {
     while (blocks > 0) {
         uint32_t first = 0;
         const uint32_t run = run_in_page(store, block, blocks, &first);
-        const uint64_t number = block / store->page_blocks;
         const uint8_t bits = bits_of(first, run);
-        struct layer *layer = durable ? &store->durable : &store->cached;
-        struct page *cached = durable && store->cached.blocks > 0 ? find_page(store, &store->cached, number) : NULL;
-        if (cached != NULL) {
-            remove_bits(store, &store->cached, number, cached, bits);
-        }
-        struct page *page = make_page(store, layer, number);
+        struct page *page = make_page(store, layer, block / store->page_blocks);
         memcpy(page->bytes + (size_t)first * store->block_bytes, from, (size_t)run * store->block_bytes);
         layer->blocks += count_bits(bits & (uint8_t)~page->present);
         page->present |= bits;
@@ -271,6 +264,21 @@ void block_store_write(struct block_store *store, uint64_t block, uint32_t block
         block += run;
         blocks -= run;
     }
+}
+
+static void drop_blocks(struct block_store *store, struct layer *layer, uint64_t block, uint64_t end);
+
+void block_store_write(struct block_store *store, uint64_t block, uint32_t blocks, const void *data, bool durable) {
+    check_range(store, block, blocks);
+    if (durable && store->cached.blocks > 0) {
+        drop_blocks(store, &store->cached, block, block + blocks);
+    }
+    write_layer(store, durable ? &store->durable : &store->cached, block, blocks, data);
+}
+
+void block_store_write_below(struct block_store *store, uint64_t block, uint32_t blocks, const void *data) {
+    check_range(store, block, blocks);
+    write_layer(store, &store->durable, block, blocks, data);
 }
 
 /* Copies the blocks of `wanted` that a page has; returns those that it has not. */
@@ -439,6 +447,7 @@ struct block_store *block_store_after_power_cut(const struct block_store *store,
         if (random_uniform(random) < kept) {
             const uint64_t number = block / store->page_blocks;
             const struct page *page = find_page(store, &store->cached, number);
+            SIM_ASSERT(page != NULL);
             put_bits(left, &left->durable, number, page->bytes, bits_of((uint32_t)(block % store->page_blocks), 1));
         }
         block++;

@@ -109,6 +109,7 @@ struct media *media_create(const struct config_node *node, const char *name, uin
     struct media *media = calloc(1, sizeof *media);
     SIM_ASSERT_MSG(media != NULL, "out of memory");
     media->ops = ops;
+    media->node = node;
     media->name = strdup(name);
     media->capacity_bytes = capacity_bytes;
     media->block_bytes = block_bytes;
@@ -121,6 +122,7 @@ struct media *media_create(const struct config_node *node, const char *name, uin
         release(media);
         return NULL;
     }
+    media->node = NULL;
     return media;
 }
 

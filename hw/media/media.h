@@ -66,7 +66,8 @@ struct media {
     const char *name; /* instance: "<drive>.media" */
     uint64_t capacity_bytes;
     uint32_t block_bytes;
-    void *config, *state; /* owned by the media */
+    const struct config_node *node; /* where it is described; while it is checked and made */
+    void *config, *state;           /* owned by the media */
 };
 
 /* The type of that name, or NULL; and all of them: NULL past the end. */

@@ -6,10 +6,12 @@
 extern const struct media_ops battery_dram_ops;
 extern const struct media_ops low_latency_ops;
 extern const struct media_ops disk_ops;
+extern const struct media_ops flash_media_ops;
 
 static const struct media_ops *const types[] = {
     &battery_dram_ops,
     &disk_ops,
+    &flash_media_ops,
     &low_latency_ops,
 };
 

@@ -27,7 +27,7 @@ static uint32_t quota(const struct nvme_function *function) {
 
 static void line_up(struct nvme_function *function) {
     struct nvme *nvme = function->nvme;
-    if (function->active || function->ready_first == NULL) {
+    if (function->active || (function->ready_first == NULL && !function->sqs[0].listed)) {
         return;
     }
     function->active = true;
@@ -48,8 +48,10 @@ void nvme_sq_ready(struct nvme_sq *sq) {
     if (!sq->listed && may_be_fetched(sq) && function->ready && !function->fatal) {
         sq->listed = true;
         sq->next_ready = NULL;
-        *(function->ready_first == NULL ? &function->ready_first : &function->ready_last->next_ready) = sq;
-        function->ready_last = sq;
+        if (sq->id != 0) { /* the admin queue is in no line: it goes first */
+            *(function->ready_first == NULL ? &function->ready_first : &function->ready_last->next_ready) = sq;
+            function->ready_last = sq;
+        }
     }
     line_up(function);
 }
@@ -59,6 +61,7 @@ void nvme_function_withdraw(struct nvme_function *function) {
     for (struct nvme_sq *sq = function->ready_first; sq != NULL; sq = sq->next_ready) {
         sq->listed = false;
     }
+    function->sqs[0].listed = false;
     function->ready_first = NULL;
     function->credit = quota(function);
     if (!function->active) {
@@ -186,25 +189,36 @@ static uint32_t fetchable(const struct nvme_sq *sq) {
 }
 
 /* A controller at its share of slots, or in its limit, comes back when a command of
- * its own ends or passes. */
+ * its own ends or passes. Its admin queue knows no limit. */
 static bool must_wait(const struct nvme_function *function) {
     const uint64_t share = function->nvme->config->commands_per_function;
-    return (share != 0 && function->under_way >= share) ||
-           (nvme_is_limited(function) && (function->limited != NULL || function->fetching > 0));
+    if (share != 0 && function->under_way >= share) {
+        return true;
+    }
+    return !function->sqs[0].listed && nvme_is_limited(function) &&
+           (function->limited != NULL || function->fetching > 0);
+}
+
+static void fetch_from(struct nvme_sq *sq) {
+    sq->listed = false;
+    if (may_be_fetched(sq)) {
+        const uint32_t count = fetchable(sq);
+        sq->function->credit -= count;
+        start_fetch(sq, count);
+        nvme_sq_ready(sq);
+    }
 }
 
 static void serve(struct nvme *nvme) {
     struct nvme_function *function = nvme->active_first;
     struct nvme_sq *sq = function->ready_first;
-    function->ready_first = sq->next_ready;
-    sq->listed = false;
-    if (may_be_fetched(sq)) {
-        const uint32_t count = fetchable(sq);
-        function->credit -= count;
-        start_fetch(sq, count);
-        nvme_sq_ready(sq);
+    if (function->sqs[0].listed) {
+        fetch_from(&function->sqs[0]);
+    } else {
+        function->ready_first = sq->next_ready;
+        fetch_from(sq);
     }
-    if (function->ready_first == NULL) {
+    if (function->ready_first == NULL && !function->sqs[0].listed) {
         step_out(nvme);
     } else if (function->credit == 0) {
         step_out(nvme);

@@ -1,12 +1,14 @@
 /* The write cache: runs of blocks in the order in which they came, destaged to the
  * medium in that order in the background.
  *
- * Which entry has the newest version of a block is kept by block: an entry of which
- * every block has been written again since needs no destaging, and what a destage
- * makes durable are the blocks that were not written again meanwhile. The bytes are
- * the block store's: in its volatile layer, or, if the cache is protected, durable
- * from the start. */
+ * Which entry has the newest version of a block is kept by block. A destage carries
+ * what the cache has of its blocks when it begins; when it ends that is durable, under
+ * what may have been written since. An entry of which every block has been written
+ * again needs no destaging, unless a flush waits that knows nothing of the new
+ * versions. The bytes are the block store's: in its volatile layer, or, if the cache is
+ * protected, durable from the start. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "hw/nvme/nvme_internal.h"
 #include "sim/error.h"
@@ -16,17 +18,23 @@ void nvme_cache_init(struct nvme *nvme) {
     nvme->cache.flush_waiters_end = &nvme->cache.flush_waiters;
 }
 
+static void free_entry(struct nvme_cache_entry *entry) {
+    free(entry->bytes);
+    free(entry->overtaken);
+    free(entry);
+}
+
 void nvme_cache_free(struct nvme *nvme) {
     struct nvme_cache *cache = &nvme->cache;
     while (cache->first != NULL) {
         struct nvme_cache_entry *entry = cache->first;
         cache->first = entry->next;
-        free(entry);
+        free_entry(entry);
     }
     while (cache->pool != NULL) {
         struct nvme_cache_entry *entry = cache->pool;
         cache->pool = entry->next;
-        free(entry);
+        free_entry(entry);
     }
     line_map_free(&cache->latest);
 }
@@ -47,8 +55,22 @@ bool nvme_cache_room(const struct nvme *nvme, uint64_t bytes) {
     return taken == 0 || taken + bytes <= nvme->config->cache_bytes;
 }
 
+/* Of these blocks, what is on its way to the medium and was loaded before `sequence` is
+ * older than what is there now. */
+static void overtake(struct nvme *nvme, uint64_t block, uint64_t blocks, uint64_t sequence) {
+    const struct nvme_cache *cache = &nvme->cache;
+    for (struct nvme_cache_entry *entry = cache->first; entry != cache->undestaged; entry = entry->next) {
+        for (uint32_t i = 0; entry->carried < sequence && i < entry->blocks; i++) {
+            if (entry->block + i - block < blocks) {
+                entry->overtaken[i] = 1;
+            }
+        }
+    }
+}
+
 void nvme_cache_forget(struct nvme *nvme, uint64_t block, uint64_t blocks) {
     struct line_map *latest = &nvme->cache.latest;
+    overtake(nvme, block, blocks, UINT64_MAX);
     if (blocks > latest->count) { /* a large run: look at what there is instead */
         for (struct nvme_cache_entry *entry = nvme->cache.first; entry != NULL; entry = entry->next) {
             for (uint32_t i = 0; i < entry->blocks; i++) {
@@ -129,6 +151,21 @@ void nvme_cache_put(struct nvme *nvme, struct nvme_namespace *space, uint64_t bl
 
 /* ---- destaging ---- */
 
+static void block_is_down(struct nvme_cache_entry *entry, uint32_t index) {
+    struct nvme *nvme = entry->nvme;
+    const uint64_t block = entry->block + index;
+    const uint64_t latest = line_map_get(&nvme->cache.latest, block);
+    if (latest == 0 || entry->overtaken[index] != 0) {
+        return;
+    }
+    if (latest <= entry->carried) {
+        line_map_remove(&nvme->cache.latest, block);
+        block_store_flush_blocks(nvme->store, block, 1);
+    } else if (nvme->config->write_cache == NVME_CACHE_VOLATILE) { /* written again meanwhile */
+        block_store_write_below(nvme->store, block, 1, entry->bytes + (size_t)index * nvme->block_bytes);
+    }
+}
+
 static void destaged(struct media_command *command) {
     struct nvme_cache_entry *entry = command->context;
     struct nvme *nvme = entry->nvme;
@@ -139,28 +176,56 @@ static void destaged(struct media_command *command) {
         return;
     }
     for (uint32_t i = 0; i < entry->blocks; i++) {
-        if (line_map_get(&nvme->cache.latest, entry->block + i) == entry->sequence) {
-            line_map_remove(&nvme->cache.latest, entry->block + i);
-            block_store_flush_blocks(nvme->store, entry->block + i, 1);
-        }
+        block_is_down(entry, i);
     }
+    overtake(nvme, entry->block, entry->blocks, entry->carried);
     retire(entry);
     nvme_cache_settled(nvme);
     nvme_cache_destage(nvme);
 }
 
-static bool is_needed(const struct nvme_cache_entry *entry) {
-    for (uint32_t i = 0; i < entry->blocks; i++) {
-        if (line_map_get(&entry->nvme->cache.latest, entry->block + i) == entry->sequence) {
+/* A flush waits that covers the entry, but not the newer version. */
+static bool is_awaited(const struct nvme_cache_entry *entry, uint64_t latest) {
+    for (const struct nvme_command *flush = entry->nvme->cache.flush_waiters; flush != NULL; flush = flush->next) {
+        if (flush->flush_sequence >= entry->sequence && flush->flush_sequence < latest) {
             return true;
         }
     }
     return false;
 }
 
+static bool is_needed(const struct nvme_cache_entry *entry) {
+    for (uint32_t i = 0; i < entry->blocks; i++) {
+        const uint64_t latest = line_map_get(&entry->nvme->cache.latest, entry->block + i);
+        if (latest == entry->sequence || (latest > entry->sequence && is_awaited(entry, latest))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What it carries is copied: the cache may get a newer version on the way. */
+static void load(struct nvme_cache_entry *entry) {
+    const struct nvme *nvme = entry->nvme;
+    if (entry->blocks > entry->capacity) {
+        free(entry->bytes);
+        free(entry->overtaken);
+        entry->bytes = malloc((size_t)entry->blocks * nvme->block_bytes);
+        entry->overtaken = malloc(entry->blocks);
+        SIM_ASSERT_MSG(entry->bytes != NULL && entry->overtaken != NULL, "out of memory");
+        entry->capacity = entry->blocks;
+    }
+    memset(entry->overtaken, 0, entry->blocks);
+    entry->carried = nvme->cache.sequence;
+    if (nvme->config->write_cache == NVME_CACHE_VOLATILE) {
+        block_store_read(nvme->store, entry->block, entry->blocks, entry->bytes);
+    }
+}
+
 static void start(struct nvme_cache_entry *entry) {
     struct nvme *nvme = entry->nvme;
     struct media_command *command = &entry->command;
+    load(entry);
     entry->started = true;
     nvme->cache.destaging++;
     nvme->cache.destages++;

@@ -195,6 +195,11 @@ struct nvme_cache_entry {
     uint64_t block, sequence;
     uint32_t blocks;
     bool started, dropped;
+    /* Once it is on its way to the medium: what it carries, the newest entry then, and
+     * which blocks have become another's business since (a byte each). */
+    uint64_t carried;
+    uint8_t *bytes, *overtaken;
+    size_t capacity;                                      /* blocks that there is room for */
     struct nvme_cache_entry *next, *previous;             /* all, by age */
     struct nvme_cache_entry *space_next, *space_previous; /* the namespace's, by age */
     struct media_command command;

@@ -1,5 +1,8 @@
 /* Reads and writes through queues: data, time, faults. */
+#include <stdio.h>
+
 #include "hw/media/block_store.h"
+#include "sim/random.h"
 #include "tests/hw/nvme_fixture.h"
 
 #define FAST "media: {type: low_latency, read_latency: 6 us, write_latency: 5 us, partition_rate: 1000 MB/s}"
@@ -285,5 +288,56 @@ Test(nvme_io, a_fresh_terabyte_takes_less_than_a_megabyte) {
     driver_create_queue(&driver, 1, 16, 0);
     cr_assert_eq(RUN(NVME_WRITE, 1, (UINT64_C(1000000000000) / 512) - 8, 8, driver.data), NVME_SUCCESS);
     cr_assert_lt(block_store_resident_bytes(nvme_store(fixture.nvme)), 16384);
+    nvme_fixture_free(&fixture);
+}
+
+/* ---- the drives that the configurations come with ---- */
+
+static sim_time mean_of(uint8_t opcode, uint32_t blocks, uint32_t commands, uint64_t span) {
+    sim_time sum = 0;
+    struct random_stream *dice = random_stream_create("accesses");
+    for (uint32_t i = 0; i < commands; i++) {
+        struct memory_watch watch = {0};
+        const uint64_t block = random_below(dice, span / 8) * 8;
+        const uint64_t cqe = driver.queues[1].cq + driver.queues[1].head * UINT64_C(16);
+        memory_watch_set(fixture.machine->memory, &watch, cqe & ~UINT64_C(63), cqe_written, NULL);
+        (void)command_put(&driver, 1, io_command(&driver, opcode, 1, block, blocks, driver.data));
+        const sim_time before = sim_now();
+        pcie_mmio_write(fixture.machine->pcie, driver.registers + NVME_SQ_DOORBELL(1, 4), 4, driver.queues[1].tail);
+        run_for(100 * SIM_MS + random_below(dice, 20 * SIM_MS)); /* at any angle of a disk */
+        sum += cqe_written_at - before;
+        struct nvme_cqe taken;
+        cr_assert(completion_take(&driver, 1, &taken));
+        cr_assert_eq(status_of(&taken), NVME_SUCCESS);
+        memory_watch_clear(fixture.machine->memory, &watch);
+    }
+    random_stream_free(dice);
+    return sum / commands;
+}
+
+static void start_part(const char *name) {
+    char text[128];
+    (void)snprintf(text, sizeof text, "include: configs/parts/%s.yaml", name);
+    nvme_fixture_make(&fixture, text, "off");
+    driver_enable(&driver, &fixture, 0);
+    driver_create_queue(&driver, 1, 16, 0);
+}
+
+Test(nvme_io, the_drives_of_the_configurations_take_what_their_sources_say) {
+    start_part("drive-raid-cache");
+    const double cached_us = (double)mean_of(NVME_WRITE, 2, 20, 100000) / (double)SIM_US;
+    cr_assert_float_eq(cached_us, 25.0, 0.1, "%f us", cached_us);
+    nvme_fixture_free(&fixture);
+    start_part("drive-low-latency");
+    const double cells_us = (double)mean_of(NVME_READ, 8, 20, 100000) / (double)SIM_US;
+    cr_assert(cells_us > 9.0 && cells_us < 12.0, "%f us", cells_us);
+    nvme_fixture_free(&fixture);
+    start_part("drive-disk-15k");
+    const double disk_ms = (double)mean_of(NVME_READ, 8, 1000, UINT64_C(300000000000) / 512) / (double)SIM_MS;
+    cr_assert_float_eq(disk_ms, 5.2, 0.3, "%f ms", disk_ms);
+    nvme_fixture_free(&fixture);
+    start_part("drive-disk-hp97560");
+    const double old_ms = (double)mean_of(NVME_READ, 8, 500, UINT64_C(1374216192) / 512) / (double)SIM_MS;
+    cr_assert(old_ms > 20 && old_ms < 26, "%f ms", old_ms);
     nvme_fixture_free(&fixture);
 }
