@@ -13,7 +13,8 @@ static const struct {
     enum error_code (*run)(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error);
 } kinds[] = {[PLAN_NETWORK] = {point_network_check, point_network_run},
              [PLAN_DMA] = {point_dma_check, point_dma_run},
-             [PLAN_CLASSIFY] = {point_classify_check, point_classify_run}};
+             [PLAN_CLASSIFY] = {point_classify_check, point_classify_run},
+             [PLAN_STORAGE] = {point_storage_check, point_storage_run}};
 
 bool point_check(const struct plan_point *point, struct diagnostics *diagnostics) {
     return kinds[point->experiment->kind].check(point, diagnostics);
