@@ -250,7 +250,8 @@ static uint64_t fill_l1(struct cache *cache, unsigned core, uint32_t *l1_entries
 static __attribute__((noinline)) void touch_line(struct cache *cache, unsigned core, uint32_t *entries, uint32_t tag,
                                                  bool write, struct touch *touch) {
     struct cache_private *l1 = &cache->cores[core].l1;
-    const uint32_t way = find_entry(entries, l1->ways, tag);
+    /* What a read did not find is not there; a write may have met a line not owned. */
+    const uint32_t way = write ? find_entry(entries, l1->ways, tag) : l1->ways;
     uint64_t stall = 0;
     if (way == l1->ways) {
         stall = fill_l1(cache, core, entries, tag, write, touch);
