@@ -16,14 +16,16 @@
 enum { OPERATIONS_SEQUENCE_MAX = 16 };
 
 struct operations;
+typedef enum error_code operation_prepare(struct operations *system, struct error *error);
+typedef void operation_run(struct operations *system);
 
 struct operation {
     const char *name; /* in YAML: "getpid" */
     const char *help;
     /* [thread] Once, before the first repetition: pages, partners. May be NULL. */
-    enum error_code (*prepare)(struct operations *system, struct error *error);
+    operation_prepare *prepare;
     /* [thread] Once, for the repetition that is under way. */
-    void (*run)(struct operations *system);
+    operation_run *run;
 };
 
 /* What is to be repeated. */

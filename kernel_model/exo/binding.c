@@ -123,7 +123,7 @@ static struct aegis_binding **bucket_of(struct aegis_environment *environment, u
     return &environment->bindings[(page >> R3000_PAGE_BITS) % AEGIS_BINDING_BUCKETS];
 }
 
-static struct aegis_binding *find(struct aegis_environment *environment, uint32_t page) {
+struct aegis_binding *aegis_binding_find(struct aegis_environment *environment, uint32_t page) {
     struct aegis_binding *at = *bucket_of(environment, page);
     while (at != NULL && at->page != page) {
         at = at->next_of_environment;
@@ -154,12 +154,14 @@ static void unbind(struct aegis *aegis, struct aegis_binding *binding) {
     unlink_record(aegis, binding);
 }
 
-static void record(struct aegis_environment *environment, uint32_t page, uint64_t physical, uint32_t capability) {
+static void record(struct aegis_environment *environment, uint32_t page, uint64_t physical, uint32_t capability,
+                   bool write) {
     struct aegis *aegis = environment->aegis;
     const uint32_t frame = (uint32_t)(physical / MEMORY_FRAME_BYTES);
-    struct aegis_binding *binding = find(environment, page);
+    struct aegis_binding *binding = aegis_binding_find(environment, page);
     if (binding != NULL && binding->frame == frame) {
         binding->capability = capability;
+        binding->write = write;
         return;
     }
     if (binding != NULL) {
@@ -173,7 +175,8 @@ static void record(struct aegis_environment *environment, uint32_t page, uint64_
                                       .environment = environment,
                                       .page = page,
                                       .frame = frame,
-                                      .capability = capability};
+                                      .capability = capability,
+                                      .write = write};
     *bucket = aegis->frame_bindings[frame] = binding;
 }
 
@@ -319,12 +322,12 @@ enum error_code aegis_frame_release(struct aegis_environment *environment, const
 
 /* ---- translations ---- */
 
-static uint32_t lo_of(uint64_t physical, bool write) {
+uint32_t aegis_entry_lo(uint64_t physical, bool write) {
     return ((uint32_t)physical & R3000_LO_PFN) | R3000_LO_VALID | (write ? R3000_LO_DIRTY : 0);
 }
 
 /* Its own pages are the kernel's to map. */
-static enum error_code check_page(const struct aegis_environment *environment, uint32_t page, struct error *error) {
+enum error_code aegis_check_page(const struct aegis_environment *environment, uint32_t page, struct error *error) {
     if (page >= R3000_KSEG0 || page == AEGIS_SAVE_AREA_AT || page == AEGIS_FREE_MAP_AT) {
         return error_set(error, ERR_RANGE, "%s: 0x%x is not a page to bind", environment->environment->name, page);
     }
@@ -338,13 +341,13 @@ static enum error_code insert(struct aegis_environment *environment, uint32_t pa
     uint64_t count = 0;
     enum error_code code = aegis_check_frames(environment, handle, rights, physical, &count, error);
     if (code == OK) {
-        code = check_page(environment, page, error);
+        code = aegis_check_page(environment, page, error);
     }
     if (code == OK) {
         aegis_step(aegis, &aegis->costs->tlb_insert);
-        record(environment, page, *physical, handle->index);
-        stlb_insert(&aegis->stlb, hi_of(environment, page), lo_of(*physical, write));
-        tlb_put(aegis, hi_of(environment, page), lo_of(*physical, write));
+        record(environment, page, *physical, handle->index, write);
+        stlb_insert(&aegis->stlb, hi_of(environment, page), aegis_entry_lo(*physical, write));
+        tlb_put(aegis, hi_of(environment, page), aegis_entry_lo(*physical, write));
     }
     return code;
 }
@@ -363,8 +366,8 @@ void aegis_tlb_remove(struct aegis_environment *environment, uint32_t virtual_ad
     const uint32_t page = virtual_address & R3000_HI_VPN;
     aegis_call_begin(environment, aegis_components.binding, true);
     aegis_step(aegis, &aegis->costs->tlb_remove);
-    struct aegis_binding *binding = find(environment, page);
-    if (binding != NULL && check_page(environment, page, NULL) == OK) {
+    struct aegis_binding *binding = aegis_binding_find(environment, page);
+    if (binding != NULL && aegis_check_page(environment, page, NULL) == OK) {
         unbind(aegis, binding);
     }
     aegis_call_end(environment);
@@ -396,7 +399,7 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
         code = error_set(error, ERR_DENIED, "%s: only its own frames are guaranteed", environment->environment->name);
     }
     if (code == OK) {
-        guaranteed_put(environment, hi_of(environment, page), lo_of(physical, write));
+        guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(physical, write));
         environment->guaranteed += frame->guaranteed ? 0 : 1;
         frame->guaranteed = true;
     }
@@ -405,6 +408,6 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
 }
 
 void aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical, bool write) {
-    record(environment, virtual_address, physical, NO_CAPABILITY);
-    guaranteed_put(environment, hi_of(environment, virtual_address), lo_of(physical, write));
+    record(environment, virtual_address, physical, NO_CAPABILITY, write);
+    guaranteed_put(environment, hi_of(environment, virtual_address), aegis_entry_lo(physical, write));
 }
