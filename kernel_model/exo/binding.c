@@ -80,6 +80,24 @@ static void guaranteed_put(struct aegis_environment *environment, uint32_t hi, u
     aegis_store(aegis, guaranteed_at(environment, index) + 4, lo);
 }
 
+static struct aegis_frame *own_frame(struct aegis_environment *environment, uint64_t physical) {
+    struct aegis_frame *at = environment->frames;
+    while (at != NULL && at->physical != physical) {
+        at = at->next;
+    }
+    return at;
+}
+
+static bool guaranteed_names(struct aegis_environment *environment, uint64_t physical, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if ((aegis_load(environment->aegis, guaranteed_at(environment, i) + 4) & R3000_LO_PFN) == physical) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With its last guaranteed mapping a frame may be revoked again. */
 static void guaranteed_drop(struct aegis_environment *environment, uint32_t hi) {
     struct aegis *aegis = environment->aegis;
     uint32_t index = 0, lo = 0;
@@ -92,6 +110,17 @@ static void guaranteed_drop(struct aegis_environment *environment, uint32_t hi) 
                     aegis_load(aegis, guaranteed_at(environment, last) + half));
     }
     aegis_store(aegis, environment->block + AEGIS_BLOCK_GUARANTEED, last);
+    struct aegis_frame *frame = own_frame(environment, lo & R3000_LO_PFN);
+    if (frame != NULL && frame->guaranteed && !guaranteed_names(environment, lo & R3000_LO_PFN, last)) {
+        frame->guaranteed = false;
+        environment->guaranteed--;
+    }
+}
+
+/* The mappings that count: the free map's is the kernel's. */
+static bool guaranteed_is_full(struct aegis_environment *environment) {
+    struct aegis *aegis = environment->aegis;
+    return aegis_load(aegis, environment->block + AEGIS_BLOCK_GUARANTEED) - 1 >= aegis->config.guaranteed_pages;
 }
 
 /* Within the count of the path: mtc0 EntryLo, tlbwr. EntryHi holds the page already. */
@@ -150,7 +179,9 @@ static void unbind(struct aegis *aegis, struct aegis_binding *binding) {
     const uint32_t hi = hi_of(binding->environment, binding->page);
     tlb_drop(aegis, hi);
     stlb_remove(&aegis->stlb, hi);
-    guaranteed_drop(binding->environment, hi);
+    if (binding->guaranteed) {
+        guaranteed_drop(binding->environment, hi);
+    }
     unlink_record(aegis, binding);
 }
 
@@ -346,6 +377,9 @@ static enum error_code insert(struct aegis_environment *environment, uint32_t pa
     if (code == OK) {
         aegis_step(aegis, &aegis->costs->tlb_insert);
         record(environment, page, *physical, handle->index, write);
+        if (aegis_binding_find(environment, page)->guaranteed) { /* or a miss would bring the old rights back */
+            guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(*physical, write));
+        }
         stlb_insert(&aegis->stlb, hi_of(environment, page), aegis_entry_lo(*physical, write));
         tlb_put(aegis, hi_of(environment, page), aegis_entry_lo(*physical, write));
     }
@@ -373,14 +407,6 @@ void aegis_tlb_remove(struct aegis_environment *environment, uint32_t virtual_ad
     aegis_call_end(environment);
 }
 
-static struct aegis_frame *own_frame(struct aegis_environment *environment, uint64_t physical) {
-    struct aegis_frame *at = environment->frames;
-    while (at != NULL && at->physical != physical) {
-        at = at->next;
-    }
-    return at;
-}
-
 enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint32_t virtual_address,
                                      const struct exo_handle *handle, bool write, struct error *error) {
     struct aegis *aegis = environment->aegis;
@@ -388,20 +414,23 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
     uint64_t physical = 0;
     aegis_call_begin(environment, aegis_components.binding, true);
     enum error_code code = OK;
-    if (environment->guaranteed >= aegis->config.guaranteed_pages) {
+    if (guaranteed_is_full(environment)) {
         code = error_set(error, ERR_SHARE, "%s: it has its %llu guaranteed pages", environment->environment->name,
-                         (unsigned long long)environment->guaranteed);
+                         (unsigned long long)aegis->config.guaranteed_pages);
     } else {
         code = insert(environment, page, handle, write, &physical, error);
     }
-    struct aegis_frame *frame = code == OK ? own_frame(environment, physical) : NULL;
-    if (code == OK && frame == NULL) {
-        code = error_set(error, ERR_DENIED, "%s: only its own frames are guaranteed", environment->environment->name);
-    }
     if (code == OK) {
-        guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(physical, write));
-        environment->guaranteed += frame->guaranteed ? 0 : 1;
-        frame->guaranteed = true;
+        struct aegis_frame *frame = own_frame(environment, physical);
+        if (frame != NULL) {
+            aegis_binding_find(environment, page)->guaranteed = true;
+            guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(physical, write));
+            environment->guaranteed += frame->guaranteed ? 0 : 1;
+            frame->guaranteed = true;
+        } else {
+            code =
+                error_set(error, ERR_DENIED, "%s: only its own frames are guaranteed", environment->environment->name);
+        }
     }
     aegis_call_end(environment);
     return code;
@@ -409,5 +438,6 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
 
 void aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical, bool write) {
     record(environment, virtual_address, physical, NO_CAPABILITY, write);
+    aegis_binding_find(environment, virtual_address)->guaranteed = true;
     guaranteed_put(environment, hi_of(environment, virtual_address), aegis_entry_lo(physical, write));
 }

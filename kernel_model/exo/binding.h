@@ -19,6 +19,7 @@ struct aegis_binding {
     uint32_t frame;
     uint32_t capability; /* the slot of the one presented */
     bool write;          /* the most that it was checked for */
+    bool guaranteed;     /* the kernel keeps it, too */
 };
 
 /* What an application allows itself of what it has bound. */
@@ -42,7 +43,8 @@ enum error_code aegis_tlb_insert(struct aegis_environment *environment, uint32_t
  * translation in the TLB and in the software TLB, not the binding, which was checked
  * when it was made. To take a right away is anybody's own affair; to allow one again, the
  * kernel looks up the page's binding, and allows no more than that was made for.
- * ERR_DENIED: a page is not bound, or for less; ERR_RANGE. Pages before it are changed. */
+ * Not for guaranteed pages, which the next
+ * miss brings back. ERR_DENIED: a page is not bound, or for less; ERR_RANGE. Pages before it are changed. */
 enum error_code aegis_tlb_protect(struct aegis_environment *environment, uint32_t virtual_address, uint64_t pages,
                                   enum aegis_protection protection, struct error *error);
 /* [env] Unbinds a page. */

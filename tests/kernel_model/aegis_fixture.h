@@ -86,9 +86,8 @@ static inline struct exo_handle fixture_frame(struct aegis_environment *environm
 
 /* All time is somebody's. */
 static inline void fixture_check_accounts(void) {
-    sim_time sum = aegis->idle;
     aegis_account(aegis, aegis->current);
-    sum = aegis->idle;
+    sim_time sum = aegis->idle;
     int64_t debts = 0;
     for (const struct aegis_environment *at = aegis->environments; at != NULL; at = at->next) {
         sum += at->used;

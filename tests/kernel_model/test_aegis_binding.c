@@ -275,6 +275,41 @@ Test(aegis_binding, guaranteed_mappings_are_the_kernels_to_keep) {
     run_alice(guaranteed);
 }
 
+static void one_frame(struct aegis_environment *environment) {
+    uint64_t physical = 0;
+    const struct exo_handle handle = fixture_frame(environment, &physical);
+    for (uint32_t i = 0; i < 40; i++) {
+        cr_expect_eq(aegis_map_guaranteed(environment, PAGE_X + i * AEGIS_PAGE, &handle, true, NULL),
+                     i < 7 ? OK : ERR_SHARE, "mapping %u", i);
+    }
+    cr_expect_eq(environment->guaranteed, 2, "the frame, and the save area");
+    aegis_tlb_remove(environment, PAGE_X);
+    cr_expect_eq(environment->guaranteed, 2, "six more mappings name it");
+    for (uint32_t i = 1; i < 7; i++) {
+        aegis_tlb_remove(environment, PAGE_X + i * AEGIS_PAGE);
+    }
+    cr_expect_eq(environment->guaranteed, 1, "none does: it can be revoked");
+}
+Test(aegis_binding, guaranteed_mappings_are_counted_and_can_be_given_up) {
+    run_alice(one_frame);
+}
+
+static void protect_guaranteed(struct aegis_environment *environment) {
+    uint64_t physical = 0;
+    const struct exo_handle handle = fixture_frame(environment, &physical);
+    cr_expect_eq(aegis_map_guaranteed(environment, PAGE_X, &handle, true, NULL), OK);
+    cr_expect_eq(aegis_tlb_insert(environment, PAGE_X, &handle, false, NULL), OK);
+    for (uint32_t i = 0; i < 64; i++) {
+        cpu->tlb[i] = (struct r3000_tlb_entry){R3000_KSEG0 | i << R3000_PAGE_BITS, 0};
+    }
+    memory_fill(machine->memory, aegis->stlb.physical, 0, 4096 * 8);
+    cr_expect_not(r3000_store(cpu, PAGE_X, 4, 1), "a miss brought the old right back");
+    cr_expect_eq(last_exception.code, R3000_MOD);
+}
+Test(aegis_binding, a_guaranteed_page_can_be_protected) {
+    run_alice(protect_guaranteed);
+}
+
 /* ---- two address spaces ---- */
 
 static void same_page(struct aegis_environment *environment) {
