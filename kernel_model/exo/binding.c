@@ -191,8 +191,8 @@ static void record(struct aegis_environment *environment, uint32_t page, uint64_
     const uint32_t frame = (uint32_t)(physical / MEMORY_FRAME_BYTES);
     struct aegis_binding *binding = aegis_binding_find(environment, page);
     if (binding != NULL && binding->frame == frame) {
+        binding->write = write || (binding->write && binding->capability == capability);
         binding->capability = capability;
-        binding->write = write;
         return;
     }
     if (binding != NULL) {

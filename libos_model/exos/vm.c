@@ -178,14 +178,15 @@ bool exos_vm_fault(struct exos_vm *vm, const struct aegis_exception *exception, 
         *resume = trap(vm, address);
         return true;
     }
-    if (write && (pte & EXOS_PTE_DIRTY) == 0) {
+    const bool dirty = (pte & EXOS_PTE_DIRTY) != 0;
+    if (write && !dirty) {
         vm->dirtied++;
         exos_table_set(vm, entry, pte | EXOS_PTE_DIRTY);
     }
     vm->misses += exception->code != R3000_MOD ? 1 : 0;
     const uint64_t index = (address - EXOS_DATA_AT) / AEGIS_PAGE;
     const bool bound = aegis_tlb_insert(vm->environment, address, &vm->handles[index],
-                                        write || (pte & EXOS_PTE_DIRTY) != 0, NULL) == OK;
+                                        write || (dirty && (pte & EXOS_PTE_WRITE) != 0), NULL) == OK;
     restore_scratch(vm);
     *resume = R3000_RETRY;
     return bound;
