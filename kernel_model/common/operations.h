@@ -32,7 +32,8 @@ struct operation {
 struct operations_plan {
     const struct operation *sequence[OPERATIONS_SEQUENCE_MAX]; /* in this order */
     size_t count;
-    uint64_t pages; /* for operations on a number of pages */
+    uint64_t pages;   /* for operations on a number of pages */
+    uint64_t tickets; /* for operations under a proportional-share scheduler */
 };
 
 /* Counts repetitions; the experiment's. */

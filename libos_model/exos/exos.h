@@ -10,6 +10,7 @@
 #include "kernel_model/common/operations.h"
 #include "kernel_model/exo/aegis.h"
 #include "libos_model/exos/ipc.h"
+#include "libos_model/exos/stride.h"
 #include "libos_model/exos/vm.h"
 #include "sim/random.h"
 
@@ -63,6 +64,7 @@ struct exos_system {
     struct random_stream *order;
     uint32_t *permutation; /* of its pages */
     uint64_t last_unprotected;
+    struct stride stride;
 };
 extern const struct operation exos_operations[];
 /* A step of the measuring program or of the library for it. */
@@ -72,13 +74,20 @@ extern const struct aegis_program exos_partner_program;
 
 /* ---- exos_vm_operations.c ---- */
 operation_prepare exos_prepare_pages;
-operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_trap, exos_run_appel1,
-    exos_run_appel2;
+operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_trap,
+    exos_run_appel1, exos_run_appel2;
 operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;
 
 /* ---- exos_ipc_operations.c ---- */
 /* Makes the partners that the plan's operations need, before the run. */
 enum error_code exos_make_peers(struct exos_system *system, struct error *error);
+/* Whether the plan has one of two operations. */
+bool exos_is_planned(const struct exos_system *system, operation_run *one, operation_run *other);
 operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_call, exos_run_trusting_call;
+
+/* ---- exos_stride_operations.c ---- */
+/* A scheduler, which has the slice, and programs beside the measured one; before the run. */
+enum error_code exos_make_scheduler(struct exos_system *system, struct error *error);
+operation_run exos_run_compute;
 
 #endif

@@ -82,7 +82,7 @@ void exos_run_trusting_call(struct operations *base) {
 
 /* ---- who is needed ---- */
 
-static bool is_planned(const struct exos_system *system, operation_run *one, operation_run *other) {
+bool exos_is_planned(const struct exos_system *system, operation_run *one, operation_run *other) {
     for (size_t i = 0; i < system->plan.count; i++) {
         if (system->plan.sequence[i]->run == one || system->plan.sequence[i]->run == other) {
             return true;
@@ -105,13 +105,13 @@ static enum error_code make_peer(struct exos_system *system, struct exos_peer *p
 
 enum error_code exos_make_peers(struct exos_system *system, struct error *error) {
     enum error_code code = OK;
-    if (is_planned(system, exos_run_pipe, exos_run_pipe_inlined)) {
+    if (exos_is_planned(system, exos_run_pipe, exos_run_pipe_inlined)) {
         code = make_peer(system, &system->pipe, &pipe_program, error);
     }
-    if (code == OK && is_planned(system, exos_run_counter, NULL)) {
+    if (code == OK && exos_is_planned(system, exos_run_counter, NULL)) {
         code = make_peer(system, &system->counter, &counter_program, error);
     }
-    if (code == OK && is_planned(system, exos_run_call, exos_run_trusting_call)) {
+    if (code == OK && exos_is_planned(system, exos_run_call, exos_run_trusting_call)) {
         code = make_peer(system, &system->server, &server_program, error);
     }
     return code;

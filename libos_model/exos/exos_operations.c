@@ -135,5 +135,6 @@ const struct operation exos_operations[] = {
     {"pipe_inlined", "the same with the pipe's procedures expanded in line", NULL, exos_run_pipe_inlined},
     {"shm", "a counter in shared memory counted on by turns, there and back", NULL, exos_run_counter},
     {"lrpc", "a call of a server that is not trusted with registers, and its reply", NULL, exos_run_call},
+    {"compute", "a slice's worth of computing, with `tickets` of six under a stride scheduler", NULL, exos_run_compute},
     {"tlrpc", "a call of a server that is", NULL, exos_run_trusting_call},
     {0}};

@@ -166,7 +166,11 @@ static enum error_code begin(struct operations *base, const struct operations_pl
     system->vm.environment = system->measured;
     system->vm.costs = &system->profile.vm;
     enum error_code code = exos_make_peers(system, error);
-    code = code == OK ? aegis_slice_allocate(system->measured, AEGIS_ANY_POSITION, &slice, error) : code;
+    if (code == OK) {
+        code = exos_is_planned(system, exos_run_compute, NULL)
+                   ? exos_make_scheduler(system, error)
+                   : aegis_slice_allocate(system->measured, AEGIS_ANY_POSITION, &slice, error);
+    }
     if (code == OK) {
         aegis_start(system->aegis);
     }
