@@ -9,9 +9,14 @@
 #include "experiment/system_types.h"
 #include "hw/device.h"
 #include "hw/machine.h"
+#include "hw/media/media.h"
 #include "hw/wire.h"
 #include "kernel_model/exo/aegis.h"
+#include "kernel_model/exo/exokernel.h"
 #include "libos_model/exos/exos.h"
+#include "libos_model/libos_profile.h"
+#include "stack/tcp.h"
+#include "stack/tcp_stack.h"
 #include "stack/udp_stack.h"
 #include "workloads/op.h"
 #include "workloads/script.h"
@@ -44,12 +49,16 @@ static void add_tables(struct topics *topics) {
         {"of an experiment", "kernel", "what an experiment of kind kernel repeats", point_kernel_params, NULL},
         {"of a script", "client", "the load generators", client_params, NULL},
         {"of a script", "client/arrivals", "when requests begin", client_arrivals_params, NULL},
+        {"of a script", "client/tcp", "how the load generators' TCP behaves", tcp_config_params, NULL},
         {"of a script", "server", "what the server's threads do", script_server_params, NULL},
         {"of a script", "parameters", "the declaration of one parameter", script_parameter_params, NULL},
         {"of a profile", "stack", "costs of IP and UDP, wherever they are placed", udp_stack_params, NULL},
+        {"of a profile", "stack/tcp", "costs of TCP, wherever it is placed", tcp_stack_params, NULL},
         {"of a profile", "exokernel", "costs of the exokernel's calls", exo_cost_params, NULL},
         {"of a profile", "aegis_costs", "instructions of Aegis' steps", aegis_cost_params, NULL},
         {"of a profile", "exos_costs", "instructions of its library OS", exos_cost_params, NULL},
+        {"of a profile", "storage", "costs of a library OS's storage", libos_storage_cost_params, NULL},
+        {"of a system", "libos/storage", "what a library OS has of a drive", libos_storage_params, NULL},
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; ++i) {
         add(topics, &tables[i]);
@@ -64,6 +73,10 @@ static void collect(struct topics *topics) {
     const struct device_ops *device;
     for (size_t i = 0; (device = device_type_at(i)) != NULL; ++i) {
         add(topics, &(struct topic){"devices", device->type_name, device->help, device->params, NULL});
+    }
+    const struct media_ops *medium;
+    for (size_t i = 0; (medium = media_type_at(i)) != NULL; ++i) {
+        add(topics, &(struct topic){"media of a drive", medium->type_name, medium->help, medium->params, NULL});
     }
     const struct system_ops *system;
     for (size_t i = 0; (system = system_type_at(i)) != NULL; ++i) {

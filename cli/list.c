@@ -6,6 +6,7 @@
 #include "experiment/share.h"
 #include "experiment/system_types.h"
 #include "hw/device.h"
+#include "hw/media/media.h"
 #include "workloads/op.h"
 
 enum { LINE_BYTES = 512 };
@@ -96,6 +97,10 @@ int cli_list(const struct cli_arguments *arguments) {
     (void)puts("devices (a device's type:)");
     for (size_t i = 0; device_type_at(i) != NULL; ++i) {
         print_line(device_type_at(i)->type_name, device_type_at(i)->help);
+    }
+    (void)puts("media (the type of a drive's medium:)");
+    for (size_t i = 0; media_type_at(i) != NULL; ++i) {
+        print_line(media_type_at(i)->type_name, media_type_at(i)->help);
     }
     (void)puts("operations of a script");
     for (size_t i = 0; op_type_at(i) != NULL; ++i) {

@@ -158,10 +158,14 @@ bool also_build(struct also *also, const struct also_first *first, struct networ
 
 /* ---- the run ---- */
 
+static void connected(void *context) {
+    client_start(context, sim_now());
+}
+
 static void ready(void *context) {
     const struct process *process = context;
     if (process->client != NULL) {
-        client_start(process->client, sim_now());
+        client_connect(process->client, connected, process->client);
     }
 }
 

@@ -26,10 +26,11 @@ const struct param plan_run_params[] = {
     {0},
 };
 
-static const char *const kinds[] = {"network", "dma", "kernel", NULL}; /* in the order of enum plan_kind */
-static const char *const root_keys[] = {"name",    "title",  "machine", "network", "workload", "also",
-                                        "systems", "matrix", "run",     "report",  "plot",     "kind",
-                                        "dma",     "kernel", "only",    NULL};
+/* By enum plan_kind. */
+static const char *const kinds[] = {"network", "dma", "classify", "kernel", NULL};
+static const char *const root_keys[] = {"name",    "title",    "machine", "network", "workload", "also",
+                                        "systems", "matrix",   "run",     "report",  "plot",     "kind",
+                                        "dma",     "classify", "kernel",  "only",    NULL};
 static const char *const report_keys[] = {"rows", "paper", "table", NULL};
 enum { PAPER_TABLES_MAX = 64 }; /* among which a suggestion is looked for */
 
@@ -61,32 +62,32 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
     experiment->title = config_text(config_get(root, "title"), experiment->name);
     const struct config_node *kind = config_get(root, "kind");
     const char *text = config_text(kind, "network");
+    experiment->kind = PLAN_NETWORK;
+    bool found = false;
     for (int i = 0; kinds[i] != NULL; i++) {
         if (strcmp(text, kinds[i]) == 0) {
             experiment->kind = i;
-            return;
+            found = true;
         }
     }
-    const char *nearest = config_nearest(text, kinds);
-    diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, kernel%s%s%s", text,
-                   nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
-                   nearest != NULL ? "'?" : "");
+    if (!found) {
+        const char *nearest = config_nearest(text, kinds);
+        diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, classify, kernel%s%s%s", text,
+                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                       nearest != NULL ? "'?" : "");
+    }
 }
 
 /* A part that another kind of experiment has would be silently without effect. */
 static void check_kind(const struct experiment *experiment, struct diagnostics *diagnostics) {
     static const struct {
         const char *key;
-        enum plan_kind kind;
-    } parts[] = {{"network", PLAN_NETWORK},
-                 {"workload", PLAN_NETWORK},
-                 {"also", PLAN_NETWORK},
-                 {"dma", PLAN_DMA},
-                 {"kernel", PLAN_KERNEL}};
-    const struct config_node *root = config_root(experiment->config);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        const struct config_node *part = config_get(root, parts[i].key);
-        if (part != NULL && experiment->kind != (int)parts[i].kind) {
+        int kind;
+    } parts[] = {{"network", PLAN_NETWORK}, {"workload", PLAN_NETWORK},  {"also", PLAN_NETWORK},
+                 {"dma", PLAN_DMA},         {"classify", PLAN_CLASSIFY}, {"kernel", PLAN_KERNEL}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const struct config_node *part = config_get(config_root(experiment->config), parts[i].key);
+        if (part != NULL && experiment->kind != parts[i].kind) {
             diagnostics_at(diagnostics, part, "%s: has no effect where the kind is %s", parts[i].key,
                            kinds[experiment->kind]);
         }

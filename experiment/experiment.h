@@ -11,7 +11,7 @@
  *   run: {warmup_requests, warmup, requests, duration, time_limit, seed}
  *   report: {rows: [components], paper: file, table: name}
  *   plot: [{...}]
- *   kind: network (the default), or dma: the hardware alone
+ *   kind: network (the default), dma: the hardware alone, or classify: packet filters
  *   only: name, or [names]                     of the systems, these alone
  */
 #ifndef STILLSUIT_EXPERIMENT_EXPERIMENT_H

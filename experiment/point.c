@@ -7,27 +7,24 @@
 #include "experiment/results.h"
 #include "sim/engine.h"
 
-struct point_kind {
+/* By enum plan_kind. */
+static const struct {
     bool (*check)(const struct plan_point *point, struct diagnostics *diagnostics);
     enum error_code (*run)(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error);
-};
-
-static const struct point_kind *kind_of(const struct plan_point *point) {
-    static const struct point_kind kinds[] = {[PLAN_NETWORK] = {point_network_check, point_network_run},
-                                              [PLAN_DMA] = {point_dma_check, point_dma_run},
-                                              [PLAN_KERNEL] = {point_kernel_check, point_kernel_run}};
-    return &kinds[point->experiment->kind];
-}
+} kinds[] = {[PLAN_NETWORK] = {point_network_check, point_network_run},
+             [PLAN_DMA] = {point_dma_check, point_dma_run},
+             [PLAN_CLASSIFY] = {point_classify_check, point_classify_run},
+             [PLAN_KERNEL] = {point_kernel_check, point_kernel_run}};
 
 bool point_check(const struct plan_point *point, struct diagnostics *diagnostics) {
-    return kind_of(point)->check(point, diagnostics);
+    return kinds[point->experiment->kind].check(point, diagnostics);
 }
 
 enum error_code point_run(const struct plan_point *point, FILE *out, struct error *error) {
     struct timespec begin, end;
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     uint64_t requests = 0;
-    const enum error_code code = kind_of(point)->run(point, out, &requests, error);
+    const enum error_code code = kinds[point->experiment->kind].run(point, out, &requests, error);
     if (code != OK) {
         return code;
     }

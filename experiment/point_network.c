@@ -231,10 +231,15 @@ static void on_failure(void *context) {
     sim_stop();
 }
 
-static void on_ready(void *context) {
+static void on_connected(void *context) {
     struct bench *bench = context;
     client_start(bench->client, sim_now());
     sim_schedule(&bench->warm, bench->point->run.warmup);
+}
+
+static void on_ready(void *context) {
+    struct bench *bench = context;
+    client_connect(bench->client, on_connected, bench);
 }
 
 static enum error_code simulate(struct bench *bench, struct error *error) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hw/machine.h"
+#include "kernel_model/exo/download_packet.h"
 #include "kernel_model/linux/linux_system.h"
 #include "libos_model/libos_systems.h"
 #include "workloads/client.h"
@@ -40,6 +41,7 @@ const char *system_type_nearest(const char *type_name) {
 void system_types_declare_components(void) {
     machine_declare_components();
     client_declare_components();
+    exo_download_declare_components();
     for (size_t i = 0; i < TYPES; i++) {
         types[i]->declare_components();
     }

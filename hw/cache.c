@@ -130,6 +130,27 @@ static void disown_all(struct cache *cache, uint32_t tag, uint32_t presence) {
     }
 }
 
+static bool owns(const struct cache_private *level, uint32_t tag) {
+    const uint32_t *entries = private_set(level, tag);
+    const uint32_t way = find_entry(entries, level->ways, tag);
+    return way != level->ways && (entries[way] & 1) != 0;
+}
+
+/* Whether the newest version of a line lies in another core's own caches (state M). */
+static bool modified_elsewhere(const struct cache *cache, uint32_t tag, uint32_t presence, unsigned core) {
+    if ((presence & CACHE_DIRTY) == 0) {
+        return false;
+    }
+    for (presence &= ~CACHE_DIRTY; presence != 0; presence &= presence - 1) {
+        for (unsigned at = (unsigned)__builtin_ctz(presence); at < cache->core_count; at += CACHE_PRESENCE_BITS) {
+            if (at != core && (owns(&cache->cores[at].l1, tag) || owns(&cache->cores[at].l2, tag))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* ---- A core's touch of one line ---- */
 
 struct touch {
@@ -160,6 +181,8 @@ static uint64_t fetch(struct cache *cache, unsigned core, uint32_t tag, bool wri
     uint32_t way = cache_llc_find(cache, set, tag);
     const uint32_t bit = cache_presence_bit(core);
     if (way != cache->llc_ways) {
+        const bool peer = modified_elsewhere(cache, tag, set.ways[way].presence, core);
+        cache->counters.transfers += peer;
         cache_llc_use(cache, set, way);
         if (write) {
             (void)cache_take_from_cores(cache, tag, set.ways[way].presence, core);
@@ -170,7 +193,7 @@ static uint64_t fetch(struct cache *cache, unsigned core, uint32_t tag, bool wri
             }
             set.ways[way].presence |= bit;
         }
-        return cache->llc_stall;
+        return peer ? cache->peer_stall : cache->llc_stall;
     }
     bool dirty;
     way = cache_llc_allocate(cache, set, tag, cache->llc_ways, &dirty);

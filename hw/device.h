@@ -15,6 +15,7 @@
 
 struct machine;
 struct device;
+struct diagnostics;
 
 struct device_ops {
     const char *type_name;      /* as written in YAML: "nic/sriov" */
@@ -25,6 +26,9 @@ struct device_ops {
     /* What ranges cannot say about a config ("no link of 3 lanes"): for `stillsuit
      * check`, and before init. May be NULL. */
     enum error_code (*check)(const void *config, struct error *error);
+    /* The same with places, for what lies in nodes of the config that are bound by tables
+     * of their own (a drive's medium). May be NULL. */
+    bool (*check_places)(const void *config, const char *name, struct diagnostics *diagnostics);
     /* The device's config and zeroed state are allocated; its machine, name and
      * config are set. Makes links and functions. */
     enum error_code (*init)(struct device *device, struct error *error);

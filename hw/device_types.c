@@ -5,13 +5,16 @@
 #include <string.h>
 
 #include "hw/device.h"
+#include "hw/ethernet/lance.h"
 #include "hw/nic/nic.h"
+#include "hw/nvme/nvme.h"
 
 extern const struct device_ops dma_engine_ops;
 extern const struct device_ops null_ops;
 extern const struct device_ops pit_ops;
 
-static const struct device_ops *const built_in[] = {&null_ops, &pit_ops, &dma_engine_ops, &nic_sriov_ops};
+static const struct device_ops *const built_in[] = {&null_ops,      &pit_ops,   &dma_engine_ops,
+                                                    &nic_sriov_ops, &lance_ops, &nvme_ops};
 
 enum { BUILT_IN_COUNT = sizeof built_in / sizeof built_in[0], LOADED_MAX = 32 };
 

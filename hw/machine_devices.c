@@ -113,6 +113,7 @@ static struct device *plan_device(const struct config_node *node, struct machine
         diagnostics_at(diagnostics, node, "%s: %s", device->name, error.text);
         good = false;
     }
+    good = good && (ops->check_places == NULL || ops->check_places(device->config, device->name, diagnostics));
     if (!good && device->name == NULL) {
         free_device(device);
         return NULL;

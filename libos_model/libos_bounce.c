@@ -57,7 +57,7 @@ static enum error_code send(struct system_thread *base, struct system_socket *ha
     libos_charge(thread, LIBOS_bounce);
     cpu_touch(thread->context, frame, NET_UDP_HEADERS_BYTES, true);
     swap_headers(thread->driver.memory, frame);
-    return libos_transmit_frame(thread, packet, NET_UDP_HEADERS_BYTES + buffer->length_bytes, request);
+    return libos_transmit_frame(thread, packet, NET_UDP_HEADERS_BYTES + buffer->length_bytes, false, request);
 }
 
 const struct system_ops libos_driver_ops = {

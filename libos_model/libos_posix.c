@@ -1,6 +1,6 @@
 /* libos_posix.c: "arrakis_posix": POSIX sockets in the library: the payload is copied
  * between packets and the application's memory, as recvfrom and sendto have it. */
-#include "libos_model/libos_net.h"
+#include "libos_model/libos_storage.h"
 #include "libos_model/libos_systems.h"
 
 static struct system *create(struct machine *machine, const struct config_node *node, struct diagnostics *diagnostics) {
@@ -17,6 +17,9 @@ static enum error_code buffer_create(struct system_thread *thread, uint32_t capa
 
 static enum error_code receive(struct system_thread *base, struct system_socket *handle, struct system_buffer *into) {
     struct libos_thread *thread = libos_thread_of(base);
+    if (libos_socket_of(handle)->is_stream) {
+        return libos_stream_receive(thread, (struct libos_stream *)(void *)handle, into);
+    }
     struct libos_packet *packet = libos_receive_packet(thread, libos_socket_of(handle));
     if (packet == NULL) {
         return ERR_AGAIN;
@@ -39,6 +42,9 @@ static enum error_code send(struct system_thread *base, struct system_socket *ha
                             struct system_endpoint to) {
     struct libos_thread *thread = libos_thread_of(base);
     struct request *request = buffer->request;
+    if (libos_socket_of(handle)->is_stream) {
+        return libos_stream_send(thread, (struct libos_stream *)(void *)handle, buffer);
+    }
     if (buffer->length_bytes > FRAME_BYTES_MAX - NET_UDP_HEADERS_BYTES) {
         return ERR_RANGE;
     }
@@ -69,6 +75,21 @@ const struct system_ops arrakis_posix_ops = {
     .receive = receive,
     .send = send,
     .compute = libos_compute,
+    .file_open = libos_file_open,
+    .file_write = libos_file_write,
+    .file_read = libos_file_read,
+    .file_sync = libos_file_sync,
+    .log_open = libos_log_open,
+    .log_append = libos_log_append,
+    .log_wait = libos_log_wait,
+    .log_trim = libos_log_trim,
+    .log_pop = libos_log_pop,
+    .socket_listen_tcp = libos_stream_listen,
+    .socket_accept = libos_stream_accept,
+    .socket_close = libos_stream_close,
+    .event_set_create = libos_event_set_create,
+    .event_set_add = libos_event_set_add,
+    .event_wait = libos_event_wait,
     .thread_context = libos_thread_context,
     .misbehave = libos_misbehave,
     .visit_stats = libos_visit_stats,

@@ -15,13 +15,20 @@ const struct param libos_profile_params[] = {
      .help = (text)},
     LIBOS_STEPS(LIBOS_STEP_ROW)
 #undef LIBOS_STEP_ROW
-        {.key = "variation",
-         .type = PARAM_REAL,
-         .offset = offsetof(struct libos_profile, variation),
-         .default_text = "0",
-         .minimum = "0",
-         .maximum = "3",
-         .help = "coefficient of variation of code cycles: one lognormal factor for each stage of a packet"},
+#define LIBOS_STREAM_STEP_ROW(name, text)                                                                              \
+    {.key = #name,                                                                                                     \
+     .type = PARAM_COST,                                                                                               \
+     .offset = offsetof(struct libos_profile, stream_steps) + LIBOS_STREAM_##name * sizeof(struct cost),               \
+     .help = (text)},
+        LIBOS_STREAM_STEPS(LIBOS_STREAM_STEP_ROW)
+#undef LIBOS_STREAM_STEP_ROW
+            {.key = "variation",
+             .type = PARAM_REAL,
+             .offset = offsetof(struct libos_profile, variation),
+             .default_text = "0",
+             .minimum = "0",
+             .maximum = "3",
+             .help = "coefficient of variation of code cycles: one lognormal factor for each stage of a packet"},
     {.key = "stack",
      .type = PARAM_NODE,
      .offset = offsetof(struct libos_profile, stack_node),
@@ -30,6 +37,11 @@ const struct param libos_profile_params[] = {
      .type = PARAM_NODE,
      .offset = offsetof(struct libos_profile, exokernel_node),
      .help = "costs of the exokernel's calls"},
+    {.key = "storage",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct libos_profile, storage_node),
+     .default_text = "none",
+     .help = "costs of storage: driver, log, files"},
     {0}};
 
 static const unsigned step_systems[LIBOS_STEP_COUNT] = {
@@ -45,13 +57,19 @@ bool libos_profile_bind(const struct config_node *node, struct libos_profile *pr
     if (profile->stack_node != NULL) {
         good = config_bind(profile->stack_node, udp_stack_params, &profile->stack, diagnostics) && good;
     }
+    if (profile->stack.tcp_node != NULL) {
+        good = config_bind(profile->stack.tcp_node, tcp_stack_params, &profile->tcp, diagnostics) && good;
+    }
     if (profile->exokernel_node != NULL) {
         good = config_bind(profile->exokernel_node, exo_cost_params, &profile->exokernel, diagnostics) && good;
+    }
+    if (profile->storage_node != NULL) {
+        good = config_bind(profile->storage_node, libos_storage_cost_params, &profile->storage, diagnostics) && good;
     }
     return good;
 }
 
-void libos_profile_visit(const struct libos_profile *profile, enum libos_kind kind, bool checksum_offload,
+void libos_profile_visit(const struct libos_profile *profile, enum libos_kind kind, bool checksum_offload, bool streams,
                          void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     for (size_t i = 0; i < LIBOS_STEP_COUNT; i++) {
         if ((step_systems[i] & (unsigned)kind) != 0) {
@@ -67,6 +85,17 @@ void libos_profile_visit(const struct libos_profile *profile, enum libos_kind ki
             visit(context, "stack.checksum_per_kib", &profile->stack.checksum_per_kib);
         }
     }
+    for (size_t i = 0; streams && i < LIBOS_STREAM_STEP_COUNT; i++) {
+        visit(context, libos_profile_params[LIBOS_STEP_COUNT + i].key, &profile->stream_steps[i]);
+    }
+    if (streams) {
+        visit(context, "stack.tcp.input", &profile->tcp.input);
+        visit(context, "stack.tcp.ack_input", &profile->tcp.ack_input);
+        visit(context, "stack.tcp.output", &profile->tcp.output);
+        visit(context, "stack.tcp.ack_output", &profile->tcp.ack_output);
+        visit(context, "stack.tcp.open", &profile->tcp.open);
+        visit(context, "stack.tcp.connection", &profile->tcp.connection);
+    }
     /* Opening a socket is the one kernel call that every run makes. */
     visit(context, "exokernel.crossing", &profile->exokernel.crossing);
     visit(context, "exokernel.capability_check", &profile->exokernel.capability_check);
@@ -77,6 +106,14 @@ uint64_t libos_profile_working_set_bytes(const struct libos_profile *profile) {
     uint64_t bytes = udp_stack_working_set_bytes(&profile->stack);
     for (size_t i = 0; i < LIBOS_STEP_COUNT; i++) {
         bytes += (uint64_t)profile->steps[i].lines * MEMORY_LINE_BYTES;
+    }
+    return bytes;
+}
+
+uint64_t libos_profile_stream_working_set_bytes(const struct libos_profile *profile) {
+    uint64_t bytes = tcp_stack_working_set_bytes(&profile->tcp);
+    for (size_t i = 0; i < LIBOS_STREAM_STEP_COUNT; i++) {
+        bytes += (uint64_t)profile->stream_steps[i].lines * MEMORY_LINE_BYTES;
     }
     return bytes;
 }
@@ -113,9 +150,22 @@ const struct param libos_config_params[] = {
      .default_text = "halt",
      .choices = idle_choices,
      .help = "what a core does while its thread sleeps: poll, or halt in the shallowest idle state"},
+    ROW("tcp", PARAM_NODE, tcp_node, "", NULL, NULL, "how its TCP behaves"),
     ROW("port_share", PARAM_INTEGER, limits.ports, "1024", "0", "65536", "ports that a process's filters may name"),
     ROW("filter_share", PARAM_INTEGER, limits.filters, "64", "0", "65536", "filters that a process may have"),
     ROW("queue_share", PARAM_INTEGER, limits.queues, "8", "0", "1024", "queue pairs that a process may have"),
+    {.key = "storage",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct libos_config, storage_node),
+     .default_text = "none",
+     .help = "the drive whose virtual functions are granted; left out: none"},
+    ROW("storage_interface_share", PARAM_INTEGER, limits.storage_interfaces, "4", "0", "64",
+        "virtual storage interfaces that a process may have"),
+    ROW("storage_queue_share", PARAM_INTEGER, limits.storage_queues, "8", "0", "1024",
+        "queue pairs of them that a process may have"),
+    ROW("storage_area_share", PARAM_INTEGER, limits.storage_areas, "16", "0", "1024",
+        "virtual storage areas that a process may own"),
+    ROW("storage_share", PARAM_BYTES, limits.storage_bytes, "1 TiB", NULL, NULL, "bytes of them together"),
     ROW("frame_share", PARAM_INTEGER, limits.frames, "65536", "0", "16777216", "page frames that a process may have"),
     {0}};
 
@@ -175,7 +225,9 @@ bool libos_config_bind(const struct config_node *node, struct libos_config *conf
     memcpy(rows, entry_params, sizeof entry_params);
     memcpy(rows + ENTRY_ROWS, libos_config_params, sizeof libos_config_params);
     memset(config, 0, sizeof *config);
-    if (!config_bind(node, rows, config, diagnostics) || !check(node, config, diagnostics)) {
+    const bool bound = config_bind(node, rows, config, diagnostics);
+    if (!config_bind(config->tcp_node, tcp_config_params, &config->tcp, diagnostics) || !bound ||
+        !check(node, config, diagnostics) || !libos_storage_config_bind(config, diagnostics)) {
         return false;
     }
     config->limits.address = config->ip;

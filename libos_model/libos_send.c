@@ -62,9 +62,10 @@ struct libos_packet *libos_packet_take(struct libos_thread *thread, struct reque
 /* ---- transmit ---- */
 
 enum error_code libos_transmit_frame(struct libos_thread *thread, struct libos_packet *packet, uint32_t frame_bytes,
-                                     struct request *request) {
+                                     bool tcp, struct request *request) {
     libos_charge(thread, LIBOS_tx_descriptor);
     packet->request = NULL;
+    vf_tx_protocol(&thread->driver, thread->context, tcp);
     const enum error_code code = vf_tx_send(&thread->driver, thread->context, packet->buffer, frame_bytes, request);
     thread->counters.sent += code == OK;
     return code;
@@ -90,5 +91,5 @@ enum error_code libos_transmit_udp(struct libos_thread *thread, const struct lib
     libos_await_transmit(thread, request);
     libos_stage(thread, system_components.net_stack_out, request);
     libos_write_headers(thread, packet, socket->port, length_bytes, to);
-    return libos_transmit_frame(thread, packet, NET_UDP_HEADERS_BYTES + length_bytes, request);
+    return libos_transmit_frame(thread, packet, NET_UDP_HEADERS_BYTES + length_bytes, false, request);
 }

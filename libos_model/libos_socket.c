@@ -24,24 +24,31 @@ static struct libos_socket *only_socket(const struct libos_thread *thread) {
     return NULL;
 }
 
+enum error_code libos_socket_filter(struct libos_thread *thread, uint8_t protocol, uint16_t port,
+                                    struct exo_handle *filter) {
+    struct libos_process *process = thread->process;
+    struct error error = {OK, ""};
+    const struct nic_filter space = {.priority = 1,
+                                     .protocol = protocol,
+                                     .service_count = 1,
+                                     .services = {{.address = libos_system_of(thread)->config.ip,
+                                                   .mask = UINT32_MAX,
+                                                   .port_low = port,
+                                                   .port_high = port}},
+                                     .queue = thread->queue_index};
+    return exo_filter_create(process->environment, &process->function, EXO_FILTER_RX | EXO_FILTER_TX, &space, filter,
+                             &error);
+}
+
 enum error_code libos_socket_open_udp(struct system_thread *base, uint16_t port, struct system_socket **out) {
     struct libos_thread *thread = libos_thread_of(base);
-    struct libos_process *process = thread->process;
     struct libos_system *system = libos_system_of(thread);
-    struct error error = {OK, ""};
     if (system->kind == LIBOS_DRIVER && only_socket(thread) != NULL) {
         return ERR_UNSUPPORTED; /* it does not tell packets apart */
     }
     struct libos_socket *socket = calloc(1, sizeof *socket);
     SIM_ASSERT(socket != NULL);
-    const struct nic_filter space = {
-        .priority = 1,
-        .protocol = NET_PROTOCOL_UDP,
-        .service_count = 1,
-        .services = {{.address = system->config.ip, .mask = UINT32_MAX, .port_low = port, .port_high = port}},
-        .queue = thread->queue_index};
-    const enum error_code code = exo_filter_create(process->environment, &process->function,
-                                                   EXO_FILTER_RX | EXO_FILTER_TX, &space, &socket->filter, &error);
+    const enum error_code code = libos_socket_filter(thread, NET_PROTOCOL_UDP, port, &socket->filter);
     if (code != OK) {
         free(socket);
         return code;
@@ -74,7 +81,8 @@ void libos_packet_done(struct libos_thread *thread, struct libos_packet *packet)
 
 /* A packet that goes nowhere; its request ends here, and the work that follows is
  * nobody's. */
-static void drop(struct libos_thread *thread, struct libos_packet *packet, uint64_t *counter, const char *reason) {
+void libos_packet_drop(struct libos_thread *thread, struct libos_packet *packet, uint64_t *counter,
+                       const char *reason) {
     cpu_run(thread->context);
     cpu_work_for(thread->context, vf_components.housekeeping, NULL);
     ledger_abandon(packet->request, reason, sim_now());
@@ -85,11 +93,11 @@ static void drop(struct libos_thread *thread, struct libos_packet *packet, uint6
 /* Sockets together hold half a ring at most, so that the pool never runs dry. */
 static void enqueue(struct libos_thread *thread, struct libos_socket *socket, struct libos_packet *packet) {
     if (socket == NULL) {
-        drop(thread, packet, &thread->counters.no_socket, "no socket");
+        libos_packet_drop(thread, packet, &thread->counters.no_socket, "no socket");
         return;
     }
     if (thread->queued >= thread->driver.config.ring / 2) {
-        drop(thread, packet, &thread->counters.socket_full, "socket full");
+        libos_packet_drop(thread, packet, &thread->counters.socket_full, "socket full");
         return;
     }
     thread->queued++;
@@ -100,6 +108,7 @@ static void enqueue(struct libos_thread *thread, struct libos_socket *socket, st
         socket->last->next = packet;
     }
     socket->last = packet;
+    (void)event_item_mark(&socket->item);
     thread->counters.received++;
     cpu_pass_on(thread->context, libos_socket_queue, LEDGER_WAITING);
 }
@@ -113,11 +122,11 @@ static struct libos_socket *demultiplex(struct libos_thread *thread, struct libo
     const enum net_verdict verdict =
         udp_stack_input(&thread->stack, thread->context, frame, raw->length_bytes, raw->checked, &packet->udp, &offset);
     if (raw->bad || verdict == NET_BAD_IP_CHECKSUM || verdict == NET_BAD_UDP_CHECKSUM) {
-        drop(thread, packet, &thread->counters.bad_checksums, "bad checksum");
+        libos_packet_drop(thread, packet, &thread->counters.bad_checksums, "bad checksum");
         return NULL;
     }
     if (verdict != NET_OK) {
-        drop(thread, packet, &thread->counters.bad_packets, net_verdict_text(verdict));
+        libos_packet_drop(thread, packet, &thread->counters.bad_packets, net_verdict_text(verdict));
         return NULL;
     }
     packet->payload = frame + offset;
@@ -125,7 +134,7 @@ static struct libos_socket *demultiplex(struct libos_thread *thread, struct libo
     libos_charge(thread, LIBOS_demultiplex);
     struct libos_socket *socket = find_socket(thread, packet->udp.destination_port);
     if (socket == NULL || packet->udp.destination_ip != system->config.ip) {
-        drop(thread, packet, &thread->counters.no_socket, "no socket");
+        libos_packet_drop(thread, packet, &thread->counters.no_socket, "no socket");
         return NULL;
     }
     libos_neighbour_learn(thread, packet->udp.source_ip, packet->udp.source_mac);
@@ -139,6 +148,10 @@ static void input(struct libos_thread *thread) {
     packet->request = raw.request;
     libos_stage(thread, system_components.net_stack_in, raw.request);
     libos_charge(thread, LIBOS_rx_descriptor);
+    if (libos_tcp_takes(thread, &raw)) {
+        libos_tcp_input(thread, packet, &raw);
+        return;
+    }
     if (libos_system_of(thread)->kind != LIBOS_DRIVER) {
         struct libos_socket *socket = demultiplex(thread, packet, &raw);
         if (socket != NULL) {
@@ -147,7 +160,7 @@ static void input(struct libos_thread *thread) {
         return;
     }
     if (raw.length_bytes < NET_UDP_HEADERS_BYTES) {
-        drop(thread, packet, &thread->counters.bad_packets, "short packet");
+        libos_packet_drop(thread, packet, &thread->counters.bad_packets, "short packet");
         return;
     }
     packet->payload = vf_buffer_physical(&thread->driver, raw.buffer) + NET_UDP_HEADERS_BYTES;
@@ -178,33 +191,38 @@ struct libos_packet *libos_receive_packet(struct libos_thread *thread, struct li
 
 /* ---- waiting ---- */
 
-static void line_written(void *context) {
-    cpu_spin_wake(context);
-}
-
-/* Polls until a packet is ready. Between two polls nothing needs simulating: the
- * line is in L1 until the NIC writes it, which the watch tells. */
-static void spin(struct libos_thread *thread) {
-    struct memory *memory = thread->driver.memory;
-    const uint64_t cycles = libos_system_of(thread)->profile.steps[LIBOS_poll].cycles;
-    while (!vf_rx_ready(&thread->driver)) {
-        memory_watch_set(memory, &thread->watch, vf_rx_line(&thread->driver), line_written, thread->context);
-        cpu_spin(thread->context, cycles, vf_components.poll);
-        memory_watch_clear(memory, &thread->watch);
+/* What is there of each kind; whether a source had something. */
+static bool take_one(struct libos_thread *thread) {
+    if (libos_tcp_timer_is_due(thread)) {
+        libos_tcp_timers(thread);
     }
-}
-
-/* Sleeps until the doorbell rings. The interrupt is armed first and the ring looked
- * at again, so that no packet can fall between the two. */
-static void sleep_for_packet(struct libos_thread *thread) {
-    struct error error = {OK, ""};
-    vf_interrupt_arm(&thread->driver, thread->context);
+    const bool taken = libos_sources_take(thread);
     if (vf_rx_ready(&thread->driver)) {
-        return;
+        input(thread);
     }
-    thread->counters.sleeps++;
-    const enum error_code code = exo_end_point_wait(thread->thread, &thread->end_point, &error);
-    SIM_ASSERT_MSG(code == OK, "%s", error.text);
+    return taken;
+}
+
+bool libos_turn(struct libos_thread *thread, enum system_wait how) {
+    vf_housekeep(&thread->driver, thread->context);
+    thread->stack.variation = 1.0;
+    cpu_work_for(thread->context, vf_components.poll, NULL);
+    libos_charge(thread, LIBOS_poll);
+    libos_idle(thread, how);
+    return take_one(thread);
+}
+
+bool libos_take_all(struct libos_thread *thread) {
+    bool taken = false;
+    while (libos_is_something_there(thread)) {
+        taken = take_one(thread) || taken;
+    }
+    return taken;
+}
+
+bool libos_socket_is_ready(const struct libos_socket *socket) {
+    return socket->is_stream ? tcp_stream_readiness(&((const struct libos_stream *)(const void *)socket)->stream) != 0
+                             : socket->first != NULL;
 }
 
 enum error_code libos_socket_wait(struct system_thread *base, struct system_socket *handle, enum system_wait how) {
@@ -213,19 +231,8 @@ enum error_code libos_socket_wait(struct system_thread *base, struct system_sock
     if (socket->thread != thread) {
         return ERR_UNSUPPORTED; /* a socket is its thread's: nothing is locked */
     }
-    while (socket->first == NULL) {
-        vf_housekeep(&thread->driver, thread->context);
-        thread->stack.variation = 1.0;
-        cpu_work_for(thread->context, vf_components.poll, NULL);
-        libos_charge(thread, LIBOS_poll);
-        if (how == SYSTEM_WAIT_SPIN) {
-            spin(thread);
-        } else if (!vf_rx_ready(&thread->driver)) {
-            sleep_for_packet(thread);
-        }
-        if (vf_rx_ready(&thread->driver)) {
-            input(thread);
-        }
+    while (!libos_socket_is_ready(socket)) {
+        libos_turn(thread, how);
     }
     return OK;
 }

@@ -51,6 +51,17 @@ void vf_buffer_give(struct vf_driver *driver, uint32_t buffer) {
     driver->free_buffers[driver->free_count++] = buffer;
 }
 
+void vf_buffer_hold(struct vf_driver *driver, uint32_t buffer) {
+    driver->held[buffer] = true;
+}
+
+void vf_buffer_release(struct vf_driver *driver, uint32_t buffer) {
+    driver->held[buffer] = false;
+    if (!driver->flying[buffer]) {
+        vf_buffer_give(driver, buffer);
+    }
+}
+
 /* ---- receive ---- */
 
 static const uint64_t RX_STATUS_OFFSET = offsetof(union nic_rx_descriptor, write_back.status_error);
@@ -122,13 +133,17 @@ static uint32_t tx_in_flight(const struct vf_driver *driver) {
 }
 
 bool vf_tx_room(const struct vf_driver *driver) {
-    return tx_in_flight(driver) + 1 < driver->config.ring;
+    return tx_in_flight(driver) + 1 + (driver->two_protocols ? 1 : 0) < driver->config.ring;
 }
 
 /* The oldest slot whose descriptor is a packet's: a context descriptor reports
- * nothing, and is done when what follows is. */
+ * nothing, and is done when what follows is. The tail, if there is none. */
 static uint32_t tx_oldest_packet(const struct vf_driver *driver) {
-    return driver->tx_buffers[driver->tx_head] == VF_NO_BUFFER ? after(driver, driver->tx_head) : driver->tx_head;
+    uint32_t slot = driver->tx_head;
+    while (slot != driver->tx_tail && driver->tx_buffers[slot] == VF_NO_BUFFER) {
+        slot = after(driver, slot);
+    }
+    return slot;
 }
 
 uint64_t vf_tx_line(const struct vf_driver *driver) {
@@ -145,7 +160,10 @@ static void reclaim(struct vf_driver *driver, struct context *context) {
         }
         cpu_touch(context, at, NIC_DESCRIPTOR_BYTES, false);
         (void)stack_charge(context, costs->tx_reclaim, 1.0, costs->reclaim_lines);
-        vf_buffer_give(driver, driver->tx_buffers[slot]);
+        driver->flying[driver->tx_buffers[slot]] = false;
+        if (!driver->held[driver->tx_buffers[slot]]) {
+            vf_buffer_give(driver, driver->tx_buffers[slot]);
+        }
         driver->tx_head = after(driver, slot);
         driver->reclaimed++;
     }
@@ -157,12 +175,25 @@ static void tx_put(struct vf_driver *driver, const struct nic_tx_descriptor *des
     driver->tx_tail = after(driver, driver->tx_tail);
 }
 
-/* The layout of the headers, once for all packets to come: the queue keeps it. */
+/* The layout of the headers, once for all packets to come of a protocol: the queue
+ * keeps it. */
 static void tx_put_context(struct vf_driver *driver) {
-    const struct nic_tx_descriptor descriptor = {.address = (uint64_t)NET_IPV4_BYTES | (uint64_t)NET_ETHERNET_BYTES
-                                                                                           << 9,
-                                                 .command = NIC_TX_DTYP_CONTEXT | NIC_TX_DEXT | NIC_TX_TUCMD_IPV4};
+    const struct nic_tx_descriptor descriptor = {
+        .address = (uint64_t)NET_IPV4_BYTES | (uint64_t)NET_ETHERNET_BYTES << 9,
+        .command = NIC_TX_DTYP_CONTEXT | NIC_TX_DEXT | NIC_TX_TUCMD_IPV4 | (driver->tcp ? NIC_TX_TUCMD_TCP : 0)};
     tx_put(driver, &descriptor, VF_NO_BUFFER);
+}
+
+void vf_tx_expect_both(struct vf_driver *driver) {
+    driver->two_protocols = true;
+}
+
+void vf_tx_protocol(struct vf_driver *driver, struct context *context, bool tcp) {
+    if (driver->tcp != tcp) {
+        driver->tcp = tcp;
+        cpu_touch(context, tx_slot(driver, driver->tx_tail), NIC_DESCRIPTOR_BYTES, true);
+        tx_put_context(driver);
+    }
 }
 
 enum error_code vf_tx_send(struct vf_driver *driver, struct context *context, uint32_t buffer, uint32_t length_bytes,
@@ -175,6 +206,7 @@ enum error_code vf_tx_send(struct vf_driver *driver, struct context *context, ui
     SIM_ASSERT(vf_tx_room(driver) && length_bytes <= VF_BUFFER_BYTES);
     cpu_touch(context, tx_slot(driver, driver->tx_tail), NIC_DESCRIPTOR_BYTES, true);
     tx_put(driver, &descriptor, buffer);
+    driver->flying[buffer] = true;
     cpu_work_for(context, vf_components.doorbell_write, request);
     const bool mapped = cpu_mmio_write(context, tx_registers(driver) + NIC_QUEUE_TAIL, 4, driver->tx_tail, request,
                                        vf_components.doorbell_write);
@@ -238,6 +270,9 @@ static enum error_code allocate_all(struct vf_driver *driver, struct error *erro
     driver->rx_buffers = calloc(config->ring, sizeof *driver->rx_buffers);
     driver->tx_buffers = calloc(config->ring, sizeof *driver->tx_buffers);
     driver->free_buffers = calloc(config->buffers, sizeof *driver->free_buffers);
+    driver->held = calloc(config->buffers, sizeof *driver->held);
+    driver->flying = calloc(config->buffers, sizeof *driver->flying);
+    SIM_ASSERT(driver->held != NULL && driver->flying != NULL);
     SIM_ASSERT(driver->rx_buffers != NULL && driver->tx_buffers != NULL && driver->free_buffers != NULL);
     return code;
 }
@@ -276,5 +311,8 @@ void vf_driver_fini(struct vf_driver *driver) {
     free(driver->rx_buffers);
     free(driver->tx_buffers);
     free(driver->free_buffers);
+    free(driver->held);
+    free(driver->flying);
     driver->rx_buffers = driver->tx_buffers = driver->free_buffers = NULL;
+    driver->held = driver->flying = NULL;
 }

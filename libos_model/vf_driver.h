@@ -48,6 +48,8 @@ struct vf_driver {
     uint32_t rx_head, rx_tail, tx_head, tx_tail;
     uint32_t *rx_buffers, *tx_buffers;  /* by slot */
     uint32_t *free_buffers, free_count; /* a stack: the buffer freed last is the warmest */
+    bool *held, *flying;                /* by buffer: see vf_buffer_hold */
+    bool tcp, two_protocols;            /* what the transmit queue's context says; whether it changes */
     uint64_t refilled, reclaimed, doorbells, received, sent;
 };
 
@@ -91,6 +93,19 @@ struct vf_packet vf_rx_take(struct vf_driver *driver, struct context *context, l
 uint32_t vf_buffer_take(struct vf_driver *driver);
 void vf_buffer_give(struct vf_driver *driver, uint32_t buffer);
 
+/* A buffer that is kept beyond its transmission, to be sent again if need be: it goes
+ * back to the pool once it is both released and no longer the NIC's (flying). */
+void vf_buffer_hold(struct vf_driver *driver, uint32_t buffer);
+void vf_buffer_release(struct vf_driver *driver, uint32_t buffer);
+static inline bool vf_buffer_is_flying(const struct vf_driver *driver, uint32_t buffer) {
+    return driver->flying[buffer];
+}
+
+/* What protocol the packets that follow are of, for the NIC's checksums; a change takes
+ * a descriptor. There must be room. */
+void vf_tx_protocol(struct vf_driver *driver, struct context *context, bool tcp);
+/* From now on both are sent: room is always kept for the change. */
+void vf_tx_expect_both(struct vf_driver *driver);
 /* Whether the transmit ring has a slot. */
 bool vf_tx_room(const struct vf_driver *driver);
 uint64_t vf_tx_line(const struct vf_driver *driver); /* changes when one gets free */

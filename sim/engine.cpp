@@ -67,6 +67,8 @@ struct engine {
     std::deque<std::unique_ptr<sim_task>> tasks;
     sim_task *current = nullptr;
     std::unique_ptr<sc_core::sc_event> root_go, kick;
+    sim_callback *observer = nullptr;
+    void *observer_context = nullptr;
 };
 
 engine instance; /* one simulation a process */
@@ -213,6 +215,9 @@ bool advance_in_lockstep(engine &e, sim_time due) {
 sim_task *pump(engine &e, const sim_task *self) {
     e.current = nullptr;
     for (;;) {
+        if (e.observer != nullptr) {
+            e.observer(e.observer_context);
+        }
         const heap_entry *first = first_event(e);
         if (e.stopping || first == nullptr || first->due > e.until) {
             return nullptr;
@@ -365,6 +370,11 @@ void sim_run(sim_time until) {
 
 void sim_stop(void) {
     the_engine().stopping = true;
+}
+
+void sim_observe(sim_callback *observer, void *context) {
+    the_engine().observer = observer;
+    the_engine().observer_context = context;
 }
 
 uint64_t sim_events_run(void) {

@@ -68,6 +68,10 @@ void sim_stop(void);
 /* Events run so far (a task's wake-up counts as one). */
 uint64_t sim_events_run(void);
 
+/* Calls `observer` at every boundary between two events (a power cut, say, may come at
+ * each); it looks, and schedules nothing. NULL: nobody looks. */
+void sim_observe(sim_callback *observer, void *context);
+
 /* ---- Tasks: a coroutine each (SC_THREAD). ---- */
 struct sim_task;
 

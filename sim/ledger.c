@@ -82,6 +82,8 @@ static struct request *bring_to_life(struct ledger *ledger, ledger_component own
     request->kind = (uint8_t)kind;
     request->live = true;
     request->trunk = NULL;
+    request->dropped = NULL;
+    request->keeper = NULL;
     request->touched_count = 0;
     request->tag = 0;
     request->previous = NULL;
@@ -135,6 +137,7 @@ static void bury(struct request *request) {
         request->next->previous = request->previous;
     }
     clear(request);
+    request->keeper = NULL;
     request->live = false;
     request->owner = 0;
     request->next = ledger->pool;
@@ -183,12 +186,7 @@ void ledger_end(struct request *request, ledger_component owner, sim_time when) 
     bury(request);
 }
 
-void ledger_abandon(struct request *request, const char *reason, sim_time when) {
-    if (request == NULL) {
-        return;
-    }
-    SIM_ASSERT(request->live);
-    book(request, when);
+static void count_drop(const struct request *request, const char *reason) {
     struct ledger *ledger = request->ledger;
     size_t i = 0;
     while (i < ledger->drop_count &&
@@ -200,7 +198,42 @@ void ledger_abandon(struct request *request, const char *reason, sim_time when) 
         ledger->drops[ledger->drop_count++] = (struct ledger_drop){request->owner, reason, 0};
     }
     ledger->drops[i].count += request->measured ? 1 : 0;
-    bury(request);
+}
+
+void ledger_abandon(struct request *request, const char *reason, sim_time when) {
+    if (request == NULL) {
+        return;
+    }
+    SIM_ASSERT(request->live);
+    book(request, when);
+    count_drop(request, reason);
+    if (request->keeper == NULL) {
+        bury(request);
+        return;
+    }
+    void *keeper = request->keeper;
+    request->keeper = NULL;
+    request->owner = ledger_retransmit();
+    request->kind = LEDGER_WAITING;
+    request->dropped(keeper, request);
+}
+
+void ledger_keep(struct request *request, void (*dropped)(void *keeper, struct request *request), void *keeper) {
+    if (request != NULL) {
+        SIM_ASSERT(request->live);
+        request->dropped = dropped;
+        request->keeper = keeper;
+    }
+}
+
+void ledger_give_up(struct request *request, const char *reason, sim_time when) {
+    ledger_keep(request, NULL, NULL);
+    ledger_abandon(request, reason, when);
+}
+
+ledger_component ledger_retransmit(void) {
+    static const struct ledger_declaration declaration = {"retransmit", NULL, "Waiting to be sent again", "cpu client"};
+    return ledger_declare(&declaration);
 }
 
 struct request *ledger_fork(struct request *trunk, sim_time when) {

@@ -71,7 +71,10 @@ struct request {
     uint8_t touched_count;
     uint8_t touched[LEDGER_COMPONENTS_MAX];
     sim_time spent[LEDGER_COMPONENTS_MAX][LEDGER_KINDS];
-    struct request *trunk;           /* of a branch */
+    struct request *trunk; /* of a branch */
+    /* Who sent it on and takes it back if it is dropped on the way: ledger_keep. */
+    void (*dropped)(void *keeper, struct request *request);
+    void *keeper;
     struct request *next, *previous; /* the ledger's list of the living, or its pool */
 };
 
@@ -100,6 +103,16 @@ void ledger_end(struct request *request, ledger_component owner, sim_time when);
 /* Ends a request that will not complete: dropped by its owner for `reason` (a
  * static string). Counted by (owner, reason); in no distribution. */
 void ledger_abandon(struct request *request, const char *reason, sim_time when);
+
+/* From now on the request's sender keeps it, as a reliable protocol does until what it
+ * sent is acknowledged: ledger_abandon counts a drop, but the request lives on: it waits
+ * in "retransmit" and dropped(keeper, request) is called. Whoever takes the request in
+ * says so with keeper NULL. It ends with the request, too. */
+void ledger_keep(struct request *request, void (*dropped)(void *keeper, struct request *request), void *keeper);
+/* Ends it in any case: nobody will send it again. */
+void ledger_give_up(struct request *request, const char *reason, sim_time when);
+/* "retransmit": what was dropped, until its sender sends it again; next: cpu, client. */
+ledger_component ledger_retransmit(void);
 
 /* A request that waits for several others: a branch begins owned by who owns the
  * trunk, is handed on by itself, and the branch that finishes last continues the

@@ -22,26 +22,6 @@ enum {
 };
 enum { IP_DO_NOT_FRAGMENT = 0x4000, IP_FRAGMENT_MASK = 0x3fff /* more fragments, offset */, TIME_TO_LIVE = 64 };
 
-/* ---- bytes in network order ---- */
-
-static uint16_t get16(const uint8_t *bytes) {
-    return (uint16_t)(bytes[0] << 8 | bytes[1]);
-}
-
-static uint32_t get32(const uint8_t *bytes) {
-    return (uint32_t)get16(bytes) << 16 | get16(bytes + 2);
-}
-
-static void put16(uint8_t *bytes, uint16_t value) {
-    bytes[0] = (uint8_t)(value >> 8);
-    bytes[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *bytes, uint32_t value) {
-    put16(bytes, (uint16_t)(value >> 16));
-    put16(bytes + 2, (uint16_t)value);
-}
-
 /* ---- checksum ---- */
 
 /* One's complement addition of 64 bits: the carry comes back in. */
@@ -74,7 +54,7 @@ uint32_t net_checksum_add(uint32_t sum, const uint8_t *bytes, uint32_t length_by
     uint8_t folded[2];
     const uint16_t own_order = (uint16_t)total;
     memcpy(folded, &own_order, sizeof folded);
-    return sum + get16(folded);
+    return sum + net_get16(folded);
 }
 
 uint16_t net_checksum_fold(uint32_t sum) {
@@ -87,15 +67,15 @@ static uint32_t ip_header_bytes(const uint8_t *ip) {
     return (uint32_t)(ip[0] & 0xf) * 4;
 }
 
-/* RFC 768: source, destination, zero, protocol and length in front of the datagram. */
-static uint32_t pseudo_header_sum(const uint8_t *ip, uint32_t udp_bytes) {
-    return net_checksum_add(NET_PROTOCOL_UDP + udp_bytes, ip + IP_SOURCE, 8);
+/* RFC 768, RFC 793, 3.1: source, destination, zero, protocol and length in front. */
+uint32_t net_pseudo_header_sum(const uint8_t *ip, uint8_t protocol, uint32_t payload_bytes) {
+    return net_checksum_add(protocol + payload_bytes, ip + IP_SOURCE, 8);
 }
 
 uint16_t net_udp_checksum(const uint8_t *ip) {
     const uint8_t *udp = ip + ip_header_bytes(ip);
-    const uint32_t udp_bytes = get16(udp + UDP_LENGTH);
-    uint32_t sum = pseudo_header_sum(ip, udp_bytes);
+    const uint32_t udp_bytes = net_get16(udp + UDP_LENGTH);
+    uint32_t sum = net_pseudo_header_sum(ip, NET_PROTOCOL_UDP, udp_bytes);
     sum = net_checksum_add(sum, udp, UDP_CHECKSUM);
     sum = net_checksum_add(sum, udp + NET_UDP_BYTES, udp_bytes - NET_UDP_BYTES);
     const uint16_t checksum = net_checksum_fold(sum);
@@ -104,32 +84,44 @@ uint16_t net_udp_checksum(const uint8_t *ip) {
 
 /* ---- writing ---- */
 
+void net_ip_write(uint8_t *frame, const struct net_ip *fields, uint16_t identification, bool checksum) {
+    uint8_t *ip = frame + NET_ETHERNET_BYTES;
+    memcpy(frame, fields->destination_mac, 6);
+    memcpy(frame + ETHERNET_SOURCE, fields->source_mac, 6);
+    net_put16(frame + ETHERNET_TYPE, NET_ETHERTYPE_IPV4);
+
+    ip[0] = 4 << 4 | NET_IPV4_BYTES / 4;
+    ip[1] = 0;
+    net_put16(ip + IP_LENGTH, (uint16_t)(NET_IPV4_BYTES + fields->payload_bytes));
+    net_put16(ip + IP_IDENTIFICATION, identification);
+    net_put16(ip + IP_FRAGMENT, IP_DO_NOT_FRAGMENT);
+    ip[IP_TIME_TO_LIVE] = TIME_TO_LIVE;
+    ip[IP_PROTOCOL] = fields->protocol;
+    net_put16(ip + IP_CHECKSUM, 0);
+    net_put32(ip + IP_SOURCE, fields->source);
+    net_put32(ip + IP_DESTINATION, fields->destination);
+    if (checksum) {
+        net_put16(ip + IP_CHECKSUM, net_checksum_fold(net_checksum_add(0, ip, NET_IPV4_BYTES)));
+    }
+}
+
 void net_udp_write(uint8_t *frame, const struct net_udp *udp, uint16_t identification, bool checksums) {
     uint8_t *ip = frame + NET_ETHERNET_BYTES;
     uint8_t *header = ip + NET_IPV4_BYTES;
     const uint16_t udp_bytes = (uint16_t)(NET_UDP_BYTES + udp->payload_bytes);
-    memcpy(frame, udp->destination_mac, 6);
-    memcpy(frame + ETHERNET_SOURCE, udp->source_mac, 6);
-    put16(frame + ETHERNET_TYPE, NET_ETHERTYPE_IPV4);
-
-    ip[0] = 4 << 4 | NET_IPV4_BYTES / 4;
-    ip[1] = 0;
-    put16(ip + IP_LENGTH, (uint16_t)(NET_IPV4_BYTES + udp_bytes));
-    put16(ip + IP_IDENTIFICATION, identification);
-    put16(ip + IP_FRAGMENT, IP_DO_NOT_FRAGMENT);
-    ip[IP_TIME_TO_LIVE] = TIME_TO_LIVE;
-    ip[IP_PROTOCOL] = NET_PROTOCOL_UDP;
-    put16(ip + IP_CHECKSUM, 0);
-    put32(ip + IP_SOURCE, udp->source_ip);
-    put32(ip + IP_DESTINATION, udp->destination_ip);
-
-    put16(header + UDP_SOURCE, udp->source_port);
-    put16(header + UDP_DESTINATION, udp->destination_port);
-    put16(header + UDP_LENGTH, udp_bytes);
-    put16(header + UDP_CHECKSUM, 0);
+    struct net_ip fields = {.source = udp->source_ip,
+                            .destination = udp->destination_ip,
+                            .protocol = NET_PROTOCOL_UDP,
+                            .payload_bytes = udp_bytes};
+    memcpy(fields.source_mac, udp->source_mac, 6);
+    memcpy(fields.destination_mac, udp->destination_mac, 6);
+    net_ip_write(frame, &fields, identification, checksums);
+    net_put16(header + UDP_SOURCE, udp->source_port);
+    net_put16(header + UDP_DESTINATION, udp->destination_port);
+    net_put16(header + UDP_LENGTH, udp_bytes);
+    net_put16(header + UDP_CHECKSUM, 0);
     if (checksums) {
-        put16(ip + IP_CHECKSUM, net_checksum_fold(net_checksum_add(0, ip, NET_IPV4_BYTES)));
-        put16(header + UDP_CHECKSUM, net_udp_checksum(ip));
+        net_put16(header + UDP_CHECKSUM, net_udp_checksum(ip));
     }
 }
 
@@ -146,6 +138,9 @@ const char *net_verdict_text(enum net_verdict verdict) {
         [NET_NOT_UDP] = "not UDP",
         [NET_BAD_UDP_LENGTH] = "bad UDP length",
         [NET_BAD_UDP_CHECKSUM] = "bad UDP checksum",
+        [NET_NOT_TCP] = "not TCP",
+        [NET_BAD_TCP_HEADER] = "bad TCP header length",
+        [NET_BAD_TCP_CHECKSUM] = "bad TCP checksum",
     };
     SIM_ASSERT((unsigned)verdict < NET_VERDICTS);
     return texts[verdict];
@@ -153,13 +148,13 @@ const char *net_verdict_text(enum net_verdict verdict) {
 
 /* Checks an IPv4 header with `available` bytes from its start; tells the length of
  * the header and of the whole datagram. */
-static enum net_verdict parse_ip(const uint8_t *ip, uint32_t available, bool verify, uint32_t *header_bytes,
+static enum net_verdict check_ip(const uint8_t *ip, uint32_t available, bool verify, uint32_t *header_bytes,
                                  uint32_t *total_bytes) {
     if (available < NET_IPV4_BYTES) {
         return NET_TRUNCATED;
     }
     *header_bytes = ip_header_bytes(ip);
-    *total_bytes = get16(ip + IP_LENGTH);
+    *total_bytes = net_get16(ip + IP_LENGTH);
     if (ip[0] >> 4 != 4 || *header_bytes < NET_IPV4_BYTES || *total_bytes < *header_bytes) {
         return NET_BAD_VERSION;
     }
@@ -169,52 +164,66 @@ static enum net_verdict parse_ip(const uint8_t *ip, uint32_t available, bool ver
     if (verify && net_checksum_fold(net_checksum_add(0, ip, *header_bytes)) != 0) {
         return NET_BAD_IP_CHECKSUM;
     }
-    if ((get16(ip + IP_FRAGMENT) & IP_FRAGMENT_MASK) != 0) {
-        return NET_FRAGMENT;
-    }
-    return ip[IP_PROTOCOL] == NET_PROTOCOL_UDP ? NET_OK : NET_NOT_UDP;
+    return (net_get16(ip + IP_FRAGMENT) & IP_FRAGMENT_MASK) != 0 ? NET_FRAGMENT : NET_OK;
 }
 
-static bool udp_checksum_is_good(const uint8_t *ip, const uint8_t *udp, uint32_t udp_bytes) {
-    if (get16(udp + UDP_CHECKSUM) == 0) {
-        return true; /* the sender made none */
-    }
-    return net_checksum_fold(net_checksum_add(pseudo_header_sum(ip, udp_bytes), udp, udp_bytes)) == 0;
-}
-
-enum net_verdict net_udp_parse(const uint8_t *frame, uint32_t length_bytes, bool verify, struct net_udp *udp,
-                               uint32_t *payload_offset) {
+enum net_verdict net_ip_parse(const uint8_t *frame, uint32_t length_bytes, bool verify, struct net_ip *fields) {
     uint32_t header_bytes = 0;
     uint32_t total_bytes = 0;
     if (length_bytes < NET_ETHERNET_BYTES) {
         return NET_TRUNCATED;
     }
-    if (get16(frame + ETHERNET_TYPE) != NET_ETHERTYPE_IPV4) {
+    if (net_get16(frame + ETHERNET_TYPE) != NET_ETHERTYPE_IPV4) {
         return NET_NOT_IPV4;
     }
     const uint8_t *ip = frame + NET_ETHERNET_BYTES;
     const enum net_verdict verdict =
-        parse_ip(ip, length_bytes - NET_ETHERNET_BYTES, verify, &header_bytes, &total_bytes);
-    if (verdict != NET_OK) {
-        return verdict;
+        check_ip(ip, length_bytes - NET_ETHERNET_BYTES, verify, &header_bytes, &total_bytes);
+    if (verdict == NET_OK) {
+        memcpy(fields->destination_mac, frame, 6);
+        memcpy(fields->source_mac, frame + ETHERNET_SOURCE, 6);
+        fields->source = net_get32(ip + IP_SOURCE);
+        fields->destination = net_get32(ip + IP_DESTINATION);
+        fields->protocol = ip[IP_PROTOCOL];
+        fields->payload_offset = NET_ETHERNET_BYTES + header_bytes;
+        fields->payload_bytes = total_bytes - header_bytes;
     }
-    const uint8_t *header = ip + header_bytes;
-    const uint32_t room = total_bytes - header_bytes;
-    if (room < NET_UDP_BYTES || get16(header + UDP_LENGTH) < NET_UDP_BYTES || get16(header + UDP_LENGTH) > room) {
+    return verdict;
+}
+
+static bool udp_checksum_is_good(const uint8_t *ip, const uint8_t *udp, uint32_t udp_bytes) {
+    if (net_get16(udp + UDP_CHECKSUM) == 0) {
+        return true; /* the sender made none */
+    }
+    return net_checksum_fold(
+               net_checksum_add(net_pseudo_header_sum(ip, NET_PROTOCOL_UDP, udp_bytes), udp, udp_bytes)) == 0;
+}
+
+enum net_verdict net_udp_parse(const uint8_t *frame, uint32_t length_bytes, bool verify, struct net_udp *udp,
+                               uint32_t *payload_offset) {
+    struct net_ip fields;
+    const enum net_verdict verdict = net_ip_parse(frame, length_bytes, verify, &fields);
+    if (verdict != NET_OK || fields.protocol != NET_PROTOCOL_UDP) {
+        return verdict != NET_OK ? verdict : NET_NOT_UDP;
+    }
+    const uint8_t *header = frame + fields.payload_offset;
+    const uint32_t room = fields.payload_bytes;
+    if (room < NET_UDP_BYTES || net_get16(header + UDP_LENGTH) < NET_UDP_BYTES ||
+        net_get16(header + UDP_LENGTH) > room) {
         return NET_BAD_UDP_LENGTH;
     }
-    const uint16_t udp_bytes = get16(header + UDP_LENGTH);
-    if (verify && !udp_checksum_is_good(ip, header, udp_bytes)) {
+    const uint16_t udp_bytes = net_get16(header + UDP_LENGTH);
+    if (verify && !udp_checksum_is_good(frame + NET_ETHERNET_BYTES, header, udp_bytes)) {
         return NET_BAD_UDP_CHECKSUM;
     }
-    memcpy(udp->destination_mac, frame, 6);
-    memcpy(udp->source_mac, frame + ETHERNET_SOURCE, 6);
-    udp->source_ip = get32(ip + IP_SOURCE);
-    udp->destination_ip = get32(ip + IP_DESTINATION);
-    udp->source_port = get16(header + UDP_SOURCE);
-    udp->destination_port = get16(header + UDP_DESTINATION);
+    memcpy(udp->destination_mac, fields.destination_mac, 6);
+    memcpy(udp->source_mac, fields.source_mac, 6);
+    udp->source_ip = fields.source;
+    udp->destination_ip = fields.destination;
+    udp->source_port = net_get16(header + UDP_SOURCE);
+    udp->destination_port = net_get16(header + UDP_DESTINATION);
     udp->payload_bytes = (uint16_t)(udp_bytes - NET_UDP_BYTES);
-    *payload_offset = NET_ETHERNET_BYTES + header_bytes + NET_UDP_BYTES;
+    *payload_offset = fields.payload_offset + NET_UDP_BYTES;
     return NET_OK;
 }
 

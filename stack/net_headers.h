@@ -48,6 +48,9 @@ enum net_verdict {
     NET_NOT_UDP,
     NET_BAD_UDP_LENGTH,
     NET_BAD_UDP_CHECKSUM,
+    NET_NOT_TCP,
+    NET_BAD_TCP_HEADER,
+    NET_BAD_TCP_CHECKSUM,
     NET_VERDICTS
 };
 const char *net_verdict_text(enum net_verdict verdict);
@@ -56,6 +59,38 @@ const char *net_verdict_text(enum net_verdict verdict);
  * 0 means none was sent). Tells where the payload lies by `payload_offset`. */
 enum net_verdict net_udp_parse(const uint8_t *frame, uint32_t length_bytes, bool verify, struct net_udp *udp,
                                uint32_t *payload_offset);
+
+/* ---- for protocols above IPv4 ---- */
+
+/* The addressing of an IPv4 packet, in host byte order, and where its payload lies. */
+struct net_ip {
+    uint8_t source_mac[6], destination_mac[6];
+    uint32_t source, destination;
+    uint8_t protocol;
+    uint32_t payload_offset, payload_bytes; /* in the frame */
+};
+/* Ethernet's and IPv4's 34 bytes before `payload_bytes` of payload. */
+void net_ip_write(uint8_t *frame, const struct net_ip *ip, uint16_t identification, bool checksum);
+/* Parses and checks them, up to the protocol, which is the caller's to look at. */
+enum net_verdict net_ip_parse(const uint8_t *frame, uint32_t length_bytes, bool verify, struct net_ip *ip);
+/* One's complement sum of the pseudo header of the IPv4 header at `ip`. */
+uint32_t net_pseudo_header_sum(const uint8_t *ip, uint8_t protocol, uint32_t payload_bytes);
+
+/* Words in network order. */
+static inline uint16_t net_get16(const uint8_t *bytes) {
+    return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
+static inline uint32_t net_get32(const uint8_t *bytes) {
+    return (uint32_t)net_get16(bytes) << 16 | net_get16(bytes + 2);
+}
+static inline void net_put16(uint8_t *bytes, uint16_t value) {
+    bytes[0] = (uint8_t)(value >> 8);
+    bytes[1] = (uint8_t)value;
+}
+static inline void net_put32(uint8_t *bytes, uint32_t value) {
+    net_put16(bytes, (uint16_t)(value >> 16));
+    net_put16(bytes + 2, (uint16_t)value);
+}
 
 /* "10.0.0.1" to and from host order. */
 bool net_ipv4_parse(const char *text, uint32_t *address);

@@ -11,6 +11,11 @@ const struct param udp_stack_params[] = {
     ROW(ip_output, "IPv4 output: route, neighbour, header"),
     ROW(udp_output, "UDP output: header"),
     ROW(checksum_per_kib, "software checksum of 1 KiB, in proportion; not charged where the hardware does it"),
+    {.key = "tcp",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct udp_stack_costs, tcp_node),
+     .default_text = "",
+     .help = "costs of TCP, for scripts that listen"},
     {0},
 };
 
@@ -60,11 +65,19 @@ uint64_t stack_charge(struct context *context, struct cost *cost, double variati
 }
 
 /* Reads the bytes that it sums, and takes cycles in proportion to their number. */
-static void charge_checksum(struct udp_stack *stack, struct context *context, uint64_t physical,
-                            uint32_t length_bytes) {
+void ip_stack_charge_checksum(struct udp_stack *stack, struct context *context, uint64_t physical,
+                              uint32_t length_bytes) {
     cpu_touch(context, physical, length_bytes, false);
     (void)stack_charge(context, &stack->costs->checksum_per_kib, stack->variation * (double)length_bytes / KIB,
                        checksum_at(stack));
+}
+
+void ip_stack_charge_input(struct udp_stack *stack, struct context *context) {
+    (void)stack_charge(context, &stack->costs->ip_input, stack->variation, stack->working_set);
+}
+
+void ip_stack_charge_output(struct udp_stack *stack, struct context *context) {
+    (void)stack_charge(context, &stack->costs->ip_output, stack->variation, ip_output_at(stack));
 }
 
 /* ---- the packet's bytes ---- */
@@ -101,12 +114,12 @@ enum net_verdict udp_stack_input(struct udp_stack *stack, struct context *contex
     const uint32_t header_bytes = length_bytes < HEADER_LINE_BYTES ? length_bytes : HEADER_LINE_BYTES;
     cpu_touch(context, physical, header_bytes, false);
     if (verdict != NET_NOT_IPV4) {
-        (void)stack_charge(context, &stack->costs->ip_input, stack->variation, stack->working_set);
+        ip_stack_charge_input(stack, context);
     }
     if (reached_udp(verdict)) {
         (void)stack_charge(context, &stack->costs->udp_input, stack->variation, udp_input_at(stack));
         if (!checked_by_hardware && verdict != NET_BAD_UDP_LENGTH) {
-            charge_checksum(stack, context, physical + NET_ETHERNET_BYTES, length_bytes - NET_ETHERNET_BYTES);
+            ip_stack_charge_checksum(stack, context, physical + NET_ETHERNET_BYTES, length_bytes - NET_ETHERNET_BYTES);
         }
     }
     stack->verdicts[verdict]++;
@@ -130,8 +143,8 @@ void udp_stack_output(struct udp_stack *stack, struct context *context, uint64_t
     }
     (void)stack_charge(context, &stack->costs->udp_output, stack->variation, udp_output_at(stack));
     if (!checksum_by_hardware) {
-        charge_checksum(stack, context, physical + NET_ETHERNET_BYTES, length_bytes - NET_ETHERNET_BYTES);
+        ip_stack_charge_checksum(stack, context, physical + NET_ETHERNET_BYTES, length_bytes - NET_ETHERNET_BYTES);
     }
-    (void)stack_charge(context, &stack->costs->ip_output, stack->variation, ip_output_at(stack));
+    ip_stack_charge_output(stack, context);
     cpu_touch(context, physical, NET_UDP_HEADERS_BYTES, true);
 }

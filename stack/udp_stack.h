@@ -15,7 +15,8 @@
  * (configs/profiles/stack-ip.yaml). */
 struct udp_stack_costs {
     struct cost ip_input, udp_input, ip_output, udp_output;
-    struct cost checksum_per_kib; /* software checksum, when the hardware does not */
+    struct cost checksum_per_kib;       /* software checksum, when the hardware does not */
+    const struct config_node *tcp_node; /* `tcp:`, for struct tcp_stack_costs; NULL: none */
 };
 extern const struct param udp_stack_params[];
 
@@ -47,5 +48,12 @@ enum net_verdict udp_stack_input(struct udp_stack *stack, struct context *contex
  * physical + NET_UDP_HEADERS_BYTES and charges for it. */
 void udp_stack_output(struct udp_stack *stack, struct context *context, uint64_t physical, const struct net_udp *udp,
                       bool checksum_by_hardware);
+
+/* ---- for protocols beside UDP: the steps that they share ---- */
+void ip_stack_charge_input(struct udp_stack *stack, struct context *context);
+void ip_stack_charge_output(struct udp_stack *stack, struct context *context);
+/* Of so many bytes in software. */
+void ip_stack_charge_checksum(struct udp_stack *stack, struct context *context, uint64_t physical,
+                              uint32_t length_bytes);
 
 #endif

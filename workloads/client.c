@@ -54,7 +54,11 @@ static void make_host(struct client *client, unsigned index, uint32_t first_ip, 
         host->core_free_at = calloc(client->config.cores, sizeof *host->core_free_at);
         SIM_ASSERT_MSG(host->core_free_at != NULL, "out of memory");
     }
-    make_flows(host, setup);
+    if (client->config.transport == CLIENT_TCP) {
+        client_tcp_init(host);
+    } else {
+        make_flows(host, setup);
+    }
     client_slots_init(host);
     client_arrivals_init(host);
 }
@@ -80,10 +84,15 @@ struct client *client_create(const struct client_setup *setup, struct error *err
     client->config = *setup->config;
     client->config.arrivals_node = NULL; /* may go before the client does */
     client->config.address = NULL;
+    client->config.tcp_node = NULL;
     client->ledger = setup->ledger;
     client->server = setup->server;
     client->tracked = client->config.arrivals.process == CLIENT_CLOSED || client->config.timeout != 0;
-    client_payload_init(&client->payload, (uint32_t)client->config.payload_bytes);
+    client->server_port = setup->server_port;
+    client->server_ports = setup->server_ports == 0 ? 1 : setup->server_ports;
+    if (client->config.transport == CLIENT_UDP) {
+        client_payload_init(&client->payload, (uint32_t)client->config.payload_bytes);
+    }
     client->hosts = calloc(hosts, sizeof *client->hosts);
     SIM_ASSERT_MSG(client->hosts != NULL, "out of memory");
     for (unsigned i = 0; i < hosts; ++i) {
@@ -114,7 +123,9 @@ void client_free(struct client *client) {
         free(host->flows);
         free(host->slots);
         free(host->thinkers);
+        client_tcp_free_host(host);
     }
+    client_tcp_free(client);
     free(client->hosts);
     free(client);
 }
@@ -131,6 +142,18 @@ struct port *client_port(struct client *client, unsigned host) {
 struct system_address client_address(const struct client *client, unsigned host) {
     SIM_ASSERT(host < client->config.hosts);
     return client->hosts[host].address;
+}
+
+void client_connect(struct client *client, void (*connected)(void *context), void *context) {
+    if (client->config.transport == CLIENT_UDP) {
+        connected(context);
+        return;
+    }
+    client->connected = connected;
+    client->connected_context = context;
+    for (uint64_t i = 0; i < client->config.hosts; ++i) {
+        client_tcp_open_next(&client->hosts[i]);
+    }
 }
 
 void client_start(struct client *client, sim_time at) {
@@ -168,6 +191,9 @@ static uint64_t under_way(const struct client *client) {
 
 void client_begin_measure(struct client *client) {
     client->stats = (struct client_stats){0};
+    for (uint64_t i = 0; i < client->config.hosts; ++i) {
+        tcp_host_reset_stats(&client->hosts[i].tcp);
+    }
     client->measured_from = sim_now();
     client->live_before = under_way(client);
 }
@@ -194,5 +220,10 @@ void client_visit_stats(const struct client *client, const struct stats_sink *si
         {"ignored", stats.ignored}, {"send_drops", stats.send_drops}, {"payload_bytes", stats.payload_bytes}};
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; ++i) {
         stats_counter(sink, client->name, counters[i].name, counters[i].value);
+    }
+    for (uint64_t i = 0; client->config.transport == CLIENT_TCP && i < client->config.hosts; ++i) {
+        char instance[sizeof client->name + 16];
+        (void)snprintf(instance, sizeof instance, "%s.%u", client->name, (unsigned)i);
+        tcp_host_visit_stats(&client->hosts[i].tcp, instance, sink);
     }
 }

@@ -1,7 +1,7 @@
 /* client.h: load generators: client machines that send requests and check replies.
  *
  * Each host is a port on a link, with an address of its own and one or more UDP
- * flows. It costs the simulated system nothing but the wire; what its own software
+ * flows, or TCP connections. It costs the simulated system nothing but the wire; what its own software
  * takes is `send_time` and `receive_time`. A request's ledger begins at the instant
  * at which the client decides to send it (an open loop's arrival, whatever queues
  * then) and ends when the client has taken the reply.
@@ -12,7 +12,10 @@
  *             fs from the start, and is host k modulo hosts's
  *   poisson   the same rate; each host draws its gaps from the stream "<name>.<host>"
  *
- * The experiment drives the phases: client_start, client_begin_measure at the end of
+ * Over TCP each connection has one request under way: a closed loop keeps all of them
+ * busy, an open loop's request takes a free one or waits at the host for one.
+ *
+ * The experiment drives the phases: client_connect, client_start, client_begin_measure at the end of
  * the warm-up, client_stats at the end of the window, client_stop. */
 #ifndef STILLSUIT_WORKLOADS_CLIENT_H
 #define STILLSUIT_WORKLOADS_CLIENT_H
@@ -20,14 +23,17 @@
 #include "hw/wire.h"
 #include "kernel_model/common/system.h"
 #include "sim/config.h"
+#include "stack/tcp_host.h"
 
 enum client_process { CLIENT_CLOSED, CLIENT_CONSTANT, CLIENT_POISSON };
 enum client_think { CLIENT_THINK_CONSTANT, CLIENT_THINK_EXPONENTIAL };
 
 enum {
     CLIENT_PAYLOAD_MIN = 8, /* the sequence number */
-    CLIENT_PAYLOAD_MAX = 1472
+    CLIENT_PAYLOAD_MAX = 1472,
+    CLIENT_TCP_PAYLOAD_MIN = 12 /* and the message's length, 4 bytes, big-endian */
 };
+enum client_transport { CLIENT_UDP, CLIENT_TCP };
 
 struct client_arrivals {
     int process;          /* enum client_process */
@@ -46,6 +52,10 @@ struct client_config {
     uint64_t send_queue;
     uint64_t source_port;
     const char *address;
+    int transport; /* enum client_transport */
+    uint64_t connections, reply_bytes;
+    const struct config_node *tcp_node;
+    struct tcp_config tcp; /* filled from it by client_config_bind */
 };
 extern const struct param client_params[];          /* struct client_config */
 extern const struct param client_arrivals_params[]; /* struct client_arrivals */
@@ -77,6 +87,9 @@ struct port *client_port(struct client *client, unsigned host);
 /* The host's own address. */
 struct system_address client_address(const struct client *client, unsigned host);
 
+/* Opens the connections, one after the other on each host; calls back once all are
+ * established: at once where there are none to open. */
+void client_connect(struct client *client, void (*connected)(void *context), void *context);
 /* Starts sending at `at` (not past). */
 void client_start(struct client *client, sim_time at);
 /* No further requests; replies to those under way are still taken. */
@@ -100,7 +113,7 @@ struct client_stats {
     uint64_t offered;       /* requests that began */
     uint64_t completed;     /* replies that were good and in time */
     uint64_t dropped;       /* offered, not completed and not under way any more; with a ledger alone */
-    uint64_t payload_bytes; /* UDP payload of the completed replies */
+    uint64_t payload_bytes; /* payload of the completed replies */
     uint64_t sent;          /* frames handed to the link */
     uint64_t received;      /* frames that came in, good or not */
     uint64_t timeouts;      /* requests given up */

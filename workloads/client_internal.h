@@ -3,6 +3,7 @@
 #define STILLSUIT_WORKLOADS_CLIENT_INTERNAL_H
 
 #include "sim/random.h"
+#include "stack/tcp_host.h"
 #include "workloads/client_frame.h"
 
 /* A cookie is sequence * 2^20 + slot, so that a reply finds its slot by itself. */
@@ -23,6 +24,25 @@ struct client_thinker {
     uint32_t slot;
 };
 
+/* A connection of a host, and the request that is under way on it. */
+struct client_connection {
+    struct tcp_stream stream;
+    struct client_host *host;
+    uint32_t index;
+    struct sim_event timer;
+    uint64_t sequence; /* of the request; 0: none */
+    uint32_t received_bytes;
+    bool wrong;              /* the reply is not what was asked for */
+    struct request *request; /* came with the reply so far */
+    struct client_connection *next_idle;
+};
+
+/* A request that waits for a connection. */
+struct client_waiting {
+    struct request *request;
+    uint64_t sequence;
+};
+
 struct client_host {
     struct client *client;
     unsigned index;
@@ -40,6 +60,13 @@ struct client_host {
     uint32_t first_deadline, last_deadline;
     struct sim_event deadline_timer;
     struct client_thinker *thinkers;
+    /* TCP */
+    struct tcp_host tcp;
+    struct client_connection *connections, *idle;
+    uint64_t opened;                /* of the connections */
+    struct client_waiting *waiting; /* a ring */
+    uint32_t waiting_first, waiting_count, waiting_capacity;
+    uint16_t identification;
 };
 
 struct client {
@@ -61,6 +88,13 @@ struct client {
     struct client_stats stats;
     sim_time measured_from;
     uint64_t live_before; /* under way when measuring began */
+    /* TCP */
+    uint16_t server_port;
+    unsigned server_ports;
+    struct client_segment *free_segments;
+    uint64_t established, aborted;
+    void (*connected)(void *context);
+    void *connected_context;
 };
 
 struct client_components {
@@ -89,6 +123,24 @@ void client_arrivals_init(struct client_host *host);
 void client_arrivals_start(struct client_host *host);
 /* A closed loop's slot is free from `when` on: thinks, then sends. */
 void client_slot_idle(struct client_host *host, uint32_t slot, sim_time when);
+
+/* ---- client_tcp.c ---- */
+/* The byte of every message at an offset behind its head. */
+static inline uint8_t client_tcp_byte(uint32_t at) {
+    return (uint8_t)(at * 37 + (at >> 8) + 1);
+}
+static inline uint32_t client_tcp_reply_bytes(const struct client *client) {
+    const struct client_config *config = &client->config;
+    return (uint32_t)(config->reply_bytes != 0 ? config->reply_bytes : config->payload_bytes);
+}
+void client_tcp_init(struct client_host *host);
+void client_tcp_free_host(struct client_host *host);
+void client_tcp_free(struct client *client);
+/* Opens the host's next connection, if there is one left. */
+void client_tcp_open_next(struct client_host *host);
+/* A request begins at `when` (not past); the slot of a closed loop is a connection. */
+void client_tcp_send(struct client_host *host, uint32_t slot, sim_time when);
+void client_tcp_receive(struct client_host *host, struct frame *frame);
 
 /* ---- client_receive.c ---- */
 void client_receive(struct port *port, struct frame *frame);

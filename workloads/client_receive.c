@@ -87,6 +87,10 @@ void client_receive(struct port *port, struct frame *frame) {
         return;
     }
     client->stats.received += 1;
+    if (client->config.transport == CLIENT_TCP) {
+        client_tcp_receive(host, frame);
+        return;
+    }
     verdict = client_reply_check(&client->payload, frame, &udp, &cookie);
     frame_release(frame); /* the next request may take it */
     if (verdict == CLIENT_CORRUPT) {

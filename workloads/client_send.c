@@ -65,6 +65,10 @@ static void drop(struct client_host *host, uint32_t slot, sim_time when) {
 
 void client_send(struct client_host *host, uint32_t slot, sim_time when) {
     struct client *client = host->client;
+    if (client->config.transport == CLIENT_TCP) {
+        client_tcp_send(host, slot, when);
+        return;
+    }
     client->stats.offered += 1;
     if (queue_is_full(host) || (client->tracked && slot == CLIENT_NO_SLOT)) {
         drop(host, slot, when);

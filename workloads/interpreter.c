@@ -5,6 +5,8 @@
 
 #include "sim/engine.h"
 #include "sim/random.h"
+#include "workloads/connections.h"
+#include "workloads/logs.h"
 #include "workloads/script_internal.h"
 
 /* Rounds of the loop at one instant after which it is taken to stand still. */
@@ -32,6 +34,9 @@ enum op_result run_block(struct workload_thread *thread, const struct block *blo
     enum op_result result = OP_DONE;
     for (size_t i = 0; i < block->count && result == OP_DONE; ++i) {
         result = block->ops[i].type->run(thread, block->ops[i].config);
+        if (thread->error.code != OK) { /* also of what ran when an append became durable */
+            result = OP_FAILED;
+        }
     }
     return result;
 }
@@ -95,9 +100,13 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
     thread->clock = &interpreter->system->machine->clock;
     thread->sockets = calloc(interpreter->script->socket_count + 1, sizeof *thread->sockets);
     thread->buffers = calloc(interpreter->script->buffer_count + 1, sizeof *thread->buffers);
+    thread->listeners = calloc(interpreter->script->socket_count + 1, sizeof *thread->listeners);
+    thread->logs = calloc(interpreter->script->log_count + 1, sizeof *thread->logs);
     thread->random = random_stream_create(stream);
     spans_init(&thread->spans, interpreter->script->span_count);
-    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL, "out of memory");
+    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->listeners != NULL &&
+                       thread->logs != NULL,
+                   "out of memory");
 }
 
 static bool offers_all(const struct interpreter *interpreter, struct error *error) {
@@ -152,6 +161,8 @@ void interpreter_free(struct interpreter *interpreter) {
     for (unsigned i = 0; i < interpreter->thread_count; ++i) {
         struct workload_thread *thread = &interpreter->threads[i];
         spans_free(&thread->spans);
+        connections_free(thread, interpreter->script->socket_count);
+        logs_free(thread, interpreter->script->log_count);
         free(thread->sockets);
         free(thread->buffers);
         if (thread->random != NULL) {
@@ -217,11 +228,19 @@ void interpreter_visit_stats(const struct interpreter *interpreter, const struct
                                                          [WORKLOAD_UNANSWERED] = "unanswered",
                                                          [WORKLOAD_MISBEHAVIOURS] = "misbehaviours",
                                                          [WORKLOAD_MISBEHAVIOURS_REFUSED] = "misbehaviours_refused",
-                                                         [WORKLOAD_MISBEHAVIOURS_GRANTED] = "misbehaviours_granted"};
-    const unsigned shown = script_uses(interpreter->script, "misbehave") ? WORKLOAD_COUNTERS : WORKLOAD_MISBEHAVIOURS;
-    for (unsigned counter = 0; counter < shown; ++counter) {
-        stats_counter(sink, interpreter->name, names[counter],
-                      interpreter_count(interpreter, (enum workload_counter)counter));
+                                                         [WORKLOAD_MISBEHAVIOURS_GRANTED] = "misbehaviours_granted",
+                                                         [WORKLOAD_APPENDS] = "log_appends",
+                                                         [WORKLOAD_DURABLE] = "log_durable",
+                                                         [WORKLOAD_POPS] = "log_pops",
+                                                         [WORKLOAD_TRIMS] = "log_trims"};
+    const bool misbehaves = script_uses(interpreter->script, "misbehave");
+    const bool logs = script_uses(interpreter->script, "log");
+    for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
+        const bool shown = counter < WORKLOAD_MISBEHAVIOURS || (counter < WORKLOAD_APPENDS ? misbehaves : logs);
+        if (shown) {
+            stats_counter(sink, interpreter->name, names[counter],
+                          interpreter_count(interpreter, (enum workload_counter)counter));
+        }
     }
 }
 

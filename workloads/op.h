@@ -16,6 +16,9 @@
 
 struct compiler;
 struct workload_thread;
+struct workload_listener;
+struct workload_connection;
+struct workload_log;
 
 /* How the thread goes on after an operation. */
 enum op_result {
@@ -72,12 +75,22 @@ bool compile_required_block(struct compiler *compiler, const struct config_node 
 /* Gives a socket its index. False with a report if the name is taken. */
 bool compile_declare_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint16_t port,
                             bool per_thread, uint32_t *index);
+/* The same of a TCP socket that listens. */
+bool compile_declare_listener(struct compiler *compiler, const struct config_node *at, const char *name, uint16_t port,
+                              bool per_thread, uint32_t *index);
+bool compile_use_listener(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+/* Either a UDP socket or a listener, declared before. */
+bool compile_use_any(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index,
+                     bool *listener);
 /* The index of a socket declared before. False with a report if there is none. */
 bool compile_use_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
 /* The index of a buffer, which comes into being by being named. One that nobody
  * fills is reported at the end. */
 bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,
                     uint32_t *index);
+/* Gives a log its index; the index of one declared before. */
+bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+bool compile_use_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
 /* The index of a span (spans.h), which comes into being by being named. False with a
  * report if there are too many, or if a component of the ledger has that name. */
 bool compile_span(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
@@ -101,6 +114,11 @@ enum workload_counter {
     WORKLOAD_MISBEHAVIOURS,
     WORKLOAD_MISBEHAVIOURS_REFUSED,
     WORKLOAD_MISBEHAVIOURS_GRANTED,
+    /* Of scripts that use logs. */
+    WORKLOAD_APPENDS,
+    WORKLOAD_DURABLE, /* of them, acknowledged */
+    WORKLOAD_POPS,
+    WORKLOAD_TRIMS,
     WORKLOAD_COUNTERS
 };
 
@@ -110,25 +128,34 @@ struct workload_thread {
     unsigned index;
     struct system_thread *thread;
     const struct system_ops *ops;
-    const struct sim_clock *clock;  /* of the core */
-    struct system_socket **sockets; /* by index */
-    struct system_buffer *buffers;  /* by index */
-    struct system_buffer *current;  /* received last: whose request the thread works for; NULL: none */
-    struct random_stream *random;   /* its own */
-    struct spans spans;             /* of the message that was taken last */
+    const struct sim_clock *clock;        /* of the core */
+    struct system_socket **sockets;       /* by index */
+    struct system_buffer *buffers;        /* by index */
+    struct workload_listener **listeners; /* by index of the socket; NULL: it is none */
+    struct workload_log *logs;            /* by index */
+    struct workload_connection *serving;  /* whose message `serve` runs its block for; NULL: none */
+    struct system_buffer *current;        /* received last: whose request the thread works for; NULL: none */
+    struct random_stream *random;         /* its own */
+    struct spans spans;                   /* of the message that was taken last */
     uint64_t counters[WORKLOAD_COUNTERS];
     struct error error;
 };
 
 /* Runs a block to its end, or until an operation does not end in OP_DONE. */
 enum op_result run_block(struct workload_thread *thread, const struct block *block);
+/* The thread's own time: what it has charged has been executed. */
+sim_time measure_now(struct workload_thread *thread);
+/* What software has had of a request until now, with the interval that is still open. */
+sim_time measure_spent(const struct request *request, sim_time now);
 /* Notes why the thread cannot go on; returns OP_FAILED. */
 enum op_result run_failed(struct workload_thread *thread, enum error_code code, const char *what);
 
 extern const struct op_type op_socket, op_wait, op_receive, op_while_receive, op_send; /* ops_net.c */
+extern const struct op_type op_listen, op_serve;                                       /* ops_stream.c */
 extern const struct op_type op_compute;                                                /* ops_compute.c */
 extern const struct op_type op_branch, op_repeat;                                      /* ops_control.c */
 extern const struct op_type op_measure;                                                /* ops_measure.c */
+extern const struct op_type op_log, op_append, op_pop, op_trim;                        /* ops_log.c */
 extern const struct op_type op_misbehave;                                              /* ops_misbehave.c */
 
 #endif

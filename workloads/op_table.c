@@ -3,8 +3,9 @@
 
 #include "workloads/op.h"
 
-static const struct op_type *const table[] = {&op_socket,  &op_wait,   &op_receive, &op_while_receive, &op_send,
-                                              &op_compute, &op_branch, &op_repeat,  &op_measure,       &op_misbehave};
+static const struct op_type *const table[] = {
+    &op_socket,  &op_wait,      &op_receive, &op_while_receive, &op_send, &op_compute, &op_branch, &op_repeat,
+    &op_measure, &op_misbehave, &op_listen,  &op_serve,         &op_log,  &op_append,  &op_pop,    &op_trim};
 
 enum { TYPES = sizeof table / sizeof table[0] };
 

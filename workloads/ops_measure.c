@@ -30,8 +30,7 @@ static bool measure_compile(struct compiler *compiler, const struct config_node 
     return good;
 }
 
-/* The thread's own time: what it has charged has been executed. */
-static sim_time thread_now(struct workload_thread *thread) {
+sim_time measure_now(struct workload_thread *thread) {
     if (thread->ops->thread_context != NULL) {
         struct context *context = thread->ops->thread_context(thread->thread);
         if (context != NULL) {
@@ -41,8 +40,7 @@ static sim_time thread_now(struct workload_thread *thread) {
     return sim_now();
 }
 
-/* What software has had of a request until now, with the interval that is still open. */
-static sim_time spent_by_software(const struct request *request, sim_time now) {
+sim_time measure_spent(const struct request *request, sim_time now) {
     const ledger_component cpu = ledger_find("cpu");
     sim_time sum = 0;
     for (ledger_component component = 1; cpu != 0 && component <= ledger_component_count(); component++) {
@@ -55,14 +53,14 @@ static sim_time spent_by_software(const struct request *request, sim_time now) {
 
 static enum op_result measure_run(struct workload_thread *thread, const void *config) {
     const struct measure_config *own = config;
-    const sim_time begin = thread_now(thread);
+    const sim_time begin = measure_now(thread);
     const uint64_t received = thread->counters[WORKLOAD_RECEIVED];
     const enum op_result result = run_block(thread, &own->body);
-    const sim_time end = thread_now(thread);
+    const sim_time end = measure_now(thread);
     spans_add(&thread->spans, own->span, end - begin);
     const struct request *request = thread->current != NULL ? thread->current->request : NULL;
     if (own->before[0] != '\0' && thread->counters[WORKLOAD_RECEIVED] != received && request != NULL) {
-        const sim_time spent = spent_by_software(request, end), inside = end - begin;
+        const sim_time spent = measure_spent(request, end), inside = end - begin;
         spans_add(&thread->spans, own->before_span, spent > inside ? spent - inside : 0);
     }
     return result;

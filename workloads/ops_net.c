@@ -1,5 +1,6 @@
 /* ops_net.c: operations on sockets. */
 #include "sim/engine.h"
+#include "workloads/connections.h"
 #include "workloads/op.h"
 
 /* ---- socket ---- */
@@ -186,40 +187,59 @@ const struct op_type op_while_receive = {.name = "while_receive",
 
 struct send_config {
     const char *to, *from;
+    uint64_t bytes;
+    bool to_connection;
     uint32_t socket, buffer;
 };
 
 static const struct param send_params[] = {
     {"to", PARAM_TEXT, offsetof(struct send_config, to), NULL, NULL, NULL, NULL,
-     "the socket; the message goes to the peer that the buffer came from"},
+     "the socket; the message goes to the peer that the buffer came from, within 'serve' over its connection"},
     {"from", PARAM_TEXT, offsetof(struct send_config, from), NULL, NULL, NULL, NULL, "the buffer that is sent"},
+    {"bytes", PARAM_BYTES, offsetof(struct send_config, bytes), "0 B", NULL, "1 MiB", NULL,
+     "that are sent of it; 0 B: as many as were received"},
     {0}};
 
 static bool send_compile(struct compiler *compiler, const struct config_node *node, void *config) {
     struct send_config *own = config;
-    const bool socket =
-        is_given(own->to) && compile_use_socket(compiler, config_get(node, "to"), own->to, &own->socket);
+    const bool socket = is_given(own->to) &&
+                        compile_use_any(compiler, config_get(node, "to"), own->to, &own->socket, &own->to_connection);
     const bool buffer =
         is_given(own->from) && compile_buffer(compiler, config_get(node, "from"), own->from, false, &own->buffer);
     return socket && buffer;
 }
 
 /* A full queue or a refusal loses the message, as it does for an application that
- * sends datagrams and looks no further; the server goes on. */
-static bool loses_message(enum error_code code) {
-    return code == ERR_AGAIN || code == ERR_EXHAUSTED || code == ERR_DENIED || code == ERR_SHARE;
+ * sends datagrams and looks no further; so does a connection that its peer has closed.
+ * The server goes on. */
+static bool loses_message(const struct send_config *own, enum error_code code) {
+    return code == ERR_AGAIN || code == ERR_EXHAUSTED || code == ERR_DENIED || code == ERR_SHARE ||
+           (own->to_connection && code == ERR_NOT_FOUND);
 }
 
 static enum op_result send_run(struct workload_thread *thread, const void *config) {
     const struct send_config *own = config;
     struct system_buffer *buffer = &thread->buffers[own->buffer];
-    const enum error_code code = thread->ops->send(thread->thread, thread->sockets[own->socket], buffer, buffer->peer);
+    struct system_socket *socket = thread->sockets[own->socket];
+    if (own->to_connection) {
+        if (thread->serving == NULL) {
+            return run_failed(thread, ERR_UNSUPPORTED, "sending to a listening socket outside of 'serve'");
+        }
+        socket = thread->serving->socket;
+    }
+    if (own->bytes > buffer->capacity_bytes) {
+        return run_failed(thread, ERR_RANGE, "sending more bytes than the buffer has");
+    }
+    const uint32_t received_bytes = buffer->length_bytes;
+    buffer->length_bytes = own->bytes != 0 ? (uint32_t)own->bytes : received_bytes;
+    const enum error_code code = thread->ops->send(thread->thread, socket, buffer, buffer->peer);
+    buffer->length_bytes = received_bytes;
     if (code == OK) {
         thread->counters[WORKLOAD_SENT] += 1;
         buffer->request = NULL;
         return OP_DONE;
     }
-    if (!loses_message(code)) {
+    if (!loses_message(own, code)) {
         return run_failed(thread, code, "sending");
     }
     thread->counters[WORKLOAD_SEND_FAILURES] += 1;

@@ -50,32 +50,44 @@ bool compile_error(struct compiler *compiler, const struct config_node *at, cons
 
 /* ---- names ---- */
 
-bool compile_declare_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint16_t port,
-                            bool per_thread, uint32_t *index) {
+static bool declare(struct compiler *compiler, const struct config_node *at, const struct script_socket *socket,
+                    uint32_t *index) {
     struct script *script = compiler->script;
     for (size_t i = 0; i < script->socket_count; ++i) {
-        if (strcmp(script->sockets[i].name, name) == 0) {
-            return compile_error(compiler, at, "a socket is called '%s' already", name);
+        if (strcmp(script->sockets[i].name, socket->name) == 0) {
+            return compile_error(compiler, at, "a socket is called '%s' already", socket->name);
         }
     }
     if (script->socket_count == SCRIPT_NAMES_MAX) {
         return compile_error(compiler, at, "more than %d sockets", (int)SCRIPT_NAMES_MAX);
     }
     *index = (uint32_t)script->socket_count;
-    script->sockets[script->socket_count++] = (struct script_socket){name, port, per_thread};
-    if (per_thread && (uint64_t)port + script->threads - 1 > PORT_MAX) {
-        return compile_error(compiler, at, "port %u and one for each of %llu threads go beyond %d", (unsigned)port,
-                             (unsigned long long)script->threads, (int)PORT_MAX);
+    script->sockets[script->socket_count++] = *socket;
+    if (socket->per_thread && (uint64_t)socket->port + script->threads - 1 > PORT_MAX) {
+        return compile_error(compiler, at, "port %u and one for each of %llu threads go beyond %d",
+                             (unsigned)socket->port, (unsigned long long)script->threads, (int)PORT_MAX);
     }
     return true;
 }
 
-bool compile_use_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+bool compile_declare_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint16_t port,
+                            bool per_thread, uint32_t *index) {
+    return declare(compiler, at, &(struct script_socket){name, port, per_thread, false}, index);
+}
+
+bool compile_declare_listener(struct compiler *compiler, const struct config_node *at, const char *name, uint16_t port,
+                              bool per_thread, uint32_t *index) {
+    return declare(compiler, at, &(struct script_socket){name, port, per_thread, true}, index);
+}
+
+bool compile_use_any(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index,
+                     bool *listener) {
     const struct script *script = compiler->script;
     const char *names[SCRIPT_NAMES_MAX + 1] = {NULL};
     for (size_t i = 0; i < script->socket_count; ++i) {
         if (strcmp(script->sockets[i].name, name) == 0) {
             *index = (uint32_t)i;
+            *listener = script->sockets[i].listens;
             return true;
         }
         names[i] = script->sockets[i].name;
@@ -84,6 +96,53 @@ bool compile_use_socket(struct compiler *compiler, const struct config_node *at,
     return compile_error(compiler, at, "no socket is called '%s'%s%s%s", name,
                          nearest == NULL ? "" : "; did you mean '", nearest == NULL ? "" : nearest,
                          nearest == NULL ? "" : "'?");
+}
+
+bool compile_use_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    bool listener = false;
+    if (!compile_use_any(compiler, at, name, index, &listener)) {
+        return false;
+    }
+    return !listener || compile_error(compiler, at, "'%s' listens for connections: 'serve' takes its messages", name);
+}
+
+bool compile_use_listener(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    bool listener = false;
+    if (!compile_use_any(compiler, at, name, index, &listener)) {
+        return false;
+    }
+    return listener ||
+           compile_error(compiler, at, "'%s' does not listen for connections ('listen' makes one that does)", name);
+}
+
+bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    struct script *script = compiler->script;
+    for (size_t i = 0; i < script->log_count; ++i) {
+        if (strcmp(script->logs[i], name) == 0) {
+            return compile_error(compiler, at, "a log is called '%s' already", name);
+        }
+    }
+    if (script->log_count == SCRIPT_NAMES_MAX) {
+        return compile_error(compiler, at, "more than %d logs", (int)SCRIPT_NAMES_MAX);
+    }
+    *index = (uint32_t)script->log_count;
+    script->logs[script->log_count++] = name;
+    return true;
+}
+
+bool compile_use_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    const struct script *script = compiler->script;
+    const char *names[SCRIPT_NAMES_MAX + 1] = {NULL};
+    for (size_t i = 0; i < script->log_count; ++i) {
+        if (strcmp(script->logs[i], name) == 0) {
+            *index = (uint32_t)i;
+            return true;
+        }
+        names[i] = script->logs[i];
+    }
+    const char *nearest = config_nearest(name, names);
+    return compile_error(compiler, at, "no log is called '%s'%s%s%s", name, nearest == NULL ? "" : "; did you mean '",
+                         nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
 }
 
 bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,

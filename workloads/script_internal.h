@@ -52,7 +52,7 @@ struct config_node *script_tree_merge(struct script_arena *arena, struct config_
 struct script_socket {
     const char *name;
     uint16_t port;
-    bool per_thread;
+    bool per_thread, listens;
 };
 struct script {
     struct script_arena arena;
@@ -62,8 +62,9 @@ struct script {
     struct block setup, loop;
     uint64_t operations; /* that it uses: bit n is row n of the table */
     struct script_socket sockets[SCRIPT_NAMES_MAX];
+    const char *logs[SCRIPT_NAMES_MAX];
     const char *spans[SPANS_MAX];
-    size_t socket_count, buffer_count, span_count;
+    size_t socket_count, buffer_count, log_count, span_count;
     struct client_config client;
     const struct config_node *resolved;
 };

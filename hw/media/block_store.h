@@ -24,6 +24,8 @@ uint64_t block_store_blocks(const struct block_store *store);
 /* Whole blocks, which must lie inside. `durable` false: into the volatile layer;
  * true: to the medium, and the cache no longer has another version. */
 void block_store_write(struct block_store *store, uint64_t block, uint32_t blocks, const void *data, bool durable);
+/* To the medium, under a newer version that the cache keeps. */
+void block_store_write_below(struct block_store *store, uint64_t block, uint32_t blocks, const void *data);
 void block_store_read(const struct block_store *store, uint64_t block, uint32_t blocks, void *out);
 /* Blocks read as zeroes from now on (durably). */
 void block_store_deallocate(struct block_store *store, uint64_t block, uint64_t blocks);

@@ -21,6 +21,8 @@
 enum media_operation { MEDIA_READ, MEDIA_WRITE, MEDIA_DEALLOCATE };
 
 struct media;
+struct config_node;
+struct diagnostics;
 
 /* One access. The controller owns it; the medium holds it until `done`. */
 struct media_command {
@@ -45,6 +47,9 @@ struct media_ops {
     size_t config_bytes, state_bytes;
     void (*declare_components)(void);                                  /* below "media"; may be NULL */
     enum error_code (*check)(const void *config, struct error *error); /* may be NULL */
+    /* The same with places, for what depends on the drive (name, capacity and block size
+     * are set, config bound) or lies in nodes of its own. May be NULL. */
+    bool (*check_places)(const struct media *media, struct diagnostics *diagnostics);
     /* Config bound, state zeroed; name, capacity and block size are set. */
     enum error_code (*init)(struct media *media, struct error *error);
     /* Takes a command at sim_now(); `done` is called when its data has been
@@ -61,15 +66,14 @@ struct media {
     const char *name; /* instance: "<drive>.media" */
     uint64_t capacity_bytes;
     uint32_t block_bytes;
-    void *config, *state; /* owned by the media */
+    const struct config_node *node; /* where it is described; while it is checked and made */
+    void *config, *state;           /* owned by the media */
 };
 
 /* The type of that name, or NULL; and all of them: NULL past the end. */
 const struct media_ops *media_type_find(const char *type_name);
 const struct media_ops *media_type_at(size_t index);
 
-struct config_node;
-struct diagnostics;
 /* Builds from a mapping {type: flash, ...parameters of the type}; NULL with
  * diagnostics. With `only_check`, returns NULL in any case and reports what is wrong.
  * The caller frees it. `name` is copied. */

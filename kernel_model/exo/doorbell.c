@@ -65,6 +65,21 @@ enum error_code exo_end_point_wait(struct exo_thread *thread, const struct exo_h
     return OK;
 }
 
+void exo_end_point_alarm(struct exo_environment *environment, const struct exo_handle *handle) {
+    struct exo_kernel *kernel = environment->kernel;
+    struct error ignored;
+    void *object = NULL;
+    if (exo_check(environment, handle, EXO_END_POINT, EXO_CONTROL, &object, &ignored) != OK) {
+        return;
+    }
+    for (const struct exo_doorbell *at = kernel->doorbells; at != NULL; at = at->next) {
+        if (at->end_point == object) {
+            core_interrupt(at->end_point->thread->home->core, at->vector);
+            return;
+        }
+    }
+}
+
 /* ---- doorbells ---- */
 
 static void forget_ring(struct exo_doorbell *doorbell) {

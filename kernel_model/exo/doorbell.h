@@ -43,6 +43,11 @@ enum error_code exo_doorbell_create(struct exo_environment *environment, const s
                                     uint32_t queue, const struct exo_handle *end_point, struct exo_handle *out,
                                     struct error *error);
 
+/* The core's timer, which the kernel shares out, has reached the instant that a thread
+ * asked for: it notifies the end point as its doorbell does, with an interrupt at the
+ * thread's core. */
+void exo_end_point_alarm(struct exo_environment *environment, const struct exo_handle *handle);
+
 /* ---- For the kernel's own files. ---- */
 void exo_doorbell_init(struct exo_kernel *kernel);
 /* At the interrupt: remembers the ring. False: nobody's vector. */

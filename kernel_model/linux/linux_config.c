@@ -40,6 +40,7 @@ const struct param linux_config_params[] = {
     ROW("send_buffer", PARAM_BYTES, send_buffer_bytes, "212992 B", "256 B", "1 GiB", "net.core.wmem_default"),
     ROW("truesize", PARAM_BYTES, truesize_bytes, "2304 B", "256 B", "64 KiB",
         "what a packet counts against a socket's buffers: 2 KiB of page and the header (assumed)"),
+    ROW("tcp", PARAM_NODE, tcp_node, "", NULL, NULL, "how its TCP behaves"),
     ROW("tick", PARAM_FREQUENCY, tick_hz, "250 Hz", "1 Hz", "10 kHz", "CONFIG_HZ (Ubuntu: 250)"),
     ROW("idle_latency_limit", PARAM_TIME, idle_latency_limit, "2 us", "0 us", "10 ms",
         "no idle state that takes longer to leave (pm_qos; assumed: a machine tuned for latency; 0..200 us)"),
@@ -91,6 +92,7 @@ bool linux_config_bind(const struct config_node *node, struct linux_config *conf
     memcpy(table + ENTRY_ROWS, linux_config_params, sizeof linux_config_params);
     memset(config, 0, sizeof *config);
     bool good = config_bind(node, table, config, diagnostics);
+    good = config_bind(config->tcp_node, tcp_config_params, &config->tcp, diagnostics) && good;
     if (good && !net_ipv4_parse(config->ip_text, &config->ip)) {
         diagnostics_at(diagnostics, config_get(node, "ip"), "'%s' is not an IPv4 address such as 10.0.0.1",
                        config->ip_text);

@@ -47,8 +47,8 @@ struct request *linux_driver_first_request(struct linux_queue *queue) {
 }
 
 static bool is_checked(uint32_t status_error) {
-    const uint32_t looked = NIC_RX_IPCS | NIC_RX_UDPCS;
-    return (status_error & looked) == looked && (status_error & (NIC_RX_ERROR_IP | NIC_RX_ERROR_L4)) == 0;
+    const bool looked = (status_error & NIC_RX_IPCS) != 0 && (status_error & (NIC_RX_UDPCS | NIC_RX_L4CS)) != 0;
+    return looked && (status_error & (NIC_RX_ERROR_IP | NIC_RX_ERROR_L4)) == 0;
 }
 
 struct linux_skb *linux_driver_receive(struct linux_queue *queue, struct context *context) {
@@ -126,7 +126,7 @@ bool linux_driver_transmit(struct linux_queue *queue, struct context *context, s
     }
     const struct nic_tx_descriptor offload = {
         .address = NET_IPV4_BYTES | NET_ETHERNET_BYTES << 9,
-        .command = NIC_TX_DTYP_CONTEXT | NIC_TX_DEXT,
+        .command = NIC_TX_DTYP_CONTEXT | NIC_TX_DEXT | (skb->tcp ? NIC_TX_TUCMD_TCP : 0),
     };
     const struct nic_tx_descriptor data = {
         .address = skb->physical,
@@ -135,6 +135,7 @@ bool linux_driver_transmit(struct linux_queue *queue, struct context *context, s
     };
     struct request *request = skb->request;
     skb->request = NULL;
+    skb->on_ring = true;
     put_transmit(queue, context, &offload, NULL);
     put_transmit(queue, context, &data, skb);
     const bool done = cpu_mmio_write(context, bar(queue) + NIC_TX_QUEUE_BASE(queue->index) + NIC_QUEUE_TAIL, 4,
@@ -164,6 +165,7 @@ bool linux_driver_transmit_clean(struct linux_queue *queue, struct context *cont
         queue->transmit_clean = (index + 1) % queue->transmit_size;
         queue->transmit_moderation.packets += 1;
         queue->transmit_moderation.bytes += skb->frame_bytes;
+        skb->on_ring = false;
         linux_socket_sent(system->cpus + core_index(context_core(context)), skb);
         linux_skb_release(system, skb);
     }

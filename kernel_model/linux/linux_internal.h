@@ -4,6 +4,8 @@
 #ifndef STILLSUIT_KERNEL_MODEL_LINUX_LINUX_INTERNAL_H
 #define STILLSUIT_KERNEL_MODEL_LINUX_LINUX_INTERNAL_H
 
+#include <stddef.h>
+
 #include "hw/core.h"
 #include "hw/nic/nic.h"
 #include "hw/nic/nic_regs.h"
@@ -12,6 +14,8 @@
 #include "kernel_model/linux/linux_profile.h"
 #include "sim/engine.h"
 #include "sim/random.h"
+#include "stack/tcp_host.h"
+#include "stack/tcp_stack.h"
 #include "stack/udp_stack.h"
 
 enum {
@@ -24,6 +28,7 @@ enum {
     LINUX_IDLE_HISTORY = 8,  /* menu governor: INTERVALS */
     LINUX_VECTOR_NIC = 0x30, /* of queue 0 */
     LINUX_VECTOR_TIMER = 0xef,
+    LINUX_VECTOR_ONE_SHOT = 0xee, /* a timer of a connection, while the tick may be off */
     LINUX_VECTOR_RESCHEDULE = 0xfd
 };
 
@@ -56,9 +61,16 @@ extern struct linux_components linux_components;
     X(idle_entries)                                                                                                    \
     X(throttle_changes)
 
+/* The same of systems with TCP. */
+#define LINUX_STREAM_COUNTERS(X)                                                                                       \
+    X(one_shot_timers)                                                                                                 \
+    X(epoll_waits)                                                                                                     \
+    X(epoll_events)
+
 struct linux_counters {
 #define LINUX_COUNTER_MEMBER(counter) uint64_t counter;
     LINUX_COUNTERS(LINUX_COUNTER_MEMBER)
+    LINUX_STREAM_COUNTERS(LINUX_COUNTER_MEMBER)
 #undef LINUX_COUNTER_MEMBER
 };
 
@@ -72,6 +84,10 @@ struct linux_skb {
     double variation;             /* the packet's factor on kernel cycles */
     bool checked;                 /* the NIC has verified its checksums */
     struct linux_socket *charged; /* whose send buffer it counts against */
+    /* TCP: its place in the stream; not released while it is either. */
+    struct tcp_segment segment;
+    struct request *away; /* the one that rode on it last */
+    bool tcp, held /* for retransmission */, on_ring;
 };
 
 /* One direction's part in interrupt moderation. */
@@ -149,17 +165,49 @@ struct linux_cpu {
     sim_time asleep_since, idle_history[LINUX_IDLE_HISTORY];
     unsigned idle_count;
     struct sim_event tick;
+    struct linux_stream *expired; /* their timers are due */
     struct linux_counters counters;
 };
+
+enum linux_socket_type { LINUX_UDP, LINUX_TCP };
 
 struct linux_socket {
     struct system_socket base;
     struct linux_system *system;
+    enum linux_socket_type type;
     uint16_t port;
     struct linux_skb *first, *last;
     uint64_t receive_allocated_bytes, send_allocated_bytes;
     struct linux_thread *sleepers, *pollers, *writers; /* waiting, in order of arrival */
+    struct event_item item;                            /* in an event set */
     struct linux_socket *next_in_bucket, *next;
+};
+
+/* A TCP socket: a listener or a connection. */
+struct linux_stream {
+    struct linux_socket socket;
+    struct tcp_stream stream;
+    struct linux_cpu *cpu; /* whose softirq serves it */
+    struct sim_event timer;
+    uint64_t state_at; /* physical: the lines of its control block; 0: none */
+    bool expired;      /* in its CPU's list */
+    struct linux_stream *next_expired, *next;
+};
+
+/* eventpoll */
+struct linux_event_set {
+    struct system_event_set base;
+    struct event_set set;
+    struct linux_thread *sleepers, *pollers;
+    struct linux_event_set *next;
+};
+
+/* TCP of the system, from the first listening socket on. */
+struct linux_tcp {
+    struct tcp_host host;
+    struct tcp_stack stack;
+    uint64_t state_next, state_end; /* memory for control blocks */
+    struct linux_stream *streams;
 };
 
 struct linux_process {
@@ -188,6 +236,8 @@ struct linux_system {
     struct linux_queue queues[LINUX_QUEUES_MAX];
     struct linux_socket *buckets[LINUX_UDP_BUCKETS], *sockets;
     struct linux_neighbour neighbours[LINUX_NEIGHBOURS];
+    struct linux_tcp *tcp; /* NULL: none */
+    struct linux_event_set *event_sets;
     struct linux_thread *threads;
     struct linux_process *processes;
     struct linux_skb *free_skbs;
@@ -268,6 +318,8 @@ void linux_sched_wake(struct linux_thread *thread, struct linux_cpu *waker);
  * return the switch is charged for `request` (that of the socket's first datagram,
  * if there is a socket). */
 void linux_sched_sleep(struct linux_thread *thread, const struct linux_socket *socket);
+/* The same for an event set. */
+void linux_sched_sleep_on_set(struct linux_thread *thread, const struct linux_event_set *set);
 /* [thread] Where a pre-emption that is due may happen in kernel code: on return to
  * user mode, in cond_resched. Work goes on for `component` and `request`. */
 void linux_sched_preemption_point(struct linux_thread *thread, ledger_component component, struct request *request);
@@ -294,6 +346,15 @@ void linux_tick_stop(struct linux_cpu *cpu);
 void linux_socket_input(struct linux_cpu *cpu, struct context *context, struct linux_skb *skb);
 /* [thread] ERR_EXISTS: the port is bound. */
 enum error_code linux_socket_bind(struct system_thread *thread, uint16_t port, struct system_socket **socket);
+/* The socket buffer that a reader would get first; NULL: none. A stream without one may
+ * be ready all the same. */
+const struct linux_skb *linux_socket_first(const struct linux_socket *socket);
+bool linux_socket_is_ready(const struct linux_socket *socket);
+/* sock_def_readable: wakes who waits for the socket, or for a set that it is in. */
+void linux_socket_data_ready(struct linux_cpu *cpu, struct linux_socket *socket);
+/* kfree_skb: the work so far was for nothing. */
+void linux_socket_drop(struct linux_cpu *cpu, struct context *context, struct linux_skb *skb, uint64_t *counter,
+                       const char *reason);
 /* A sent packet no longer counts against its socket; wakes writers. */
 void linux_socket_sent(struct linux_cpu *cpu, struct linux_skb *skb);
 void linux_sockets_free(struct linux_system *system);
@@ -313,6 +374,62 @@ enum error_code linux_socket_wait(struct system_thread *thread, struct system_so
 enum error_code linux_receive(struct system_thread *thread, struct system_socket *socket, struct system_buffer *into);
 enum error_code linux_send(struct system_thread *thread, struct system_socket *socket, struct system_buffer *buffer,
                            struct system_endpoint to);
+
+/* sk_stream_wait_memory, sock_alloc_send_skb: waits while the socket has too much under
+ * way. */
+void linux_await_space(struct linux_thread *thread, struct linux_socket *socket, struct request *request);
+/* The work was for nothing: a message to be sent and its request end here. */
+void linux_discard(struct linux_thread *thread, struct request *request, const char *reason);
+
+/* ---- linux_tcp.c: connections: input, timers, output, on whatever context; ---- */
+/* ---- linux_stream.c: [thread] what processes call ---- */
+static inline struct linux_stream *linux_stream_of(const struct tcp_stream *stream) {
+    return (struct linux_stream *)(void *)((char *)(uintptr_t)stream - offsetof(struct linux_stream, stream));
+}
+static inline struct linux_skb *linux_skb_of(const struct tcp_segment *segment) {
+    return (struct linux_skb *)(void *)((char *)(uintptr_t)segment - offsetof(struct linux_skb, segment));
+}
+static inline struct linux_event_set *linux_event_set_of(const struct event_set *set) {
+    return (struct linux_event_set *)(void *)((char *)(uintptr_t)set - offsetof(struct linux_event_set, set));
+}
+/* Makes ready for TCP: its working set, its tables. ERR_UNSUPPORTED: the profile has no
+ * costs for it. */
+enum error_code linux_tcp_open(struct linux_system *system);
+void linux_tcp_close(struct linux_system *system);
+bool linux_tcp_takes(const struct linux_system *system, const struct linux_skb *skb);
+/* tcp_v4_rcv: one packet; its request is net_stack_in's. */
+void linux_tcp_input(struct linux_cpu *cpu, struct context *context, struct linux_skb *skb);
+/* tcp_push_pending_frames: sends what the connection has due, releases what it has
+ * done with, and sets its timer. The work is for `worker`, but where a segment carries
+ * a request of its own; `variation`: the factor on its cycles. */
+void linux_tcp_output(struct linux_stream *stream, struct linux_cpu *cpu, struct context *context,
+                      struct request *worker, double variation);
+/* The control block's lines, for the present work. */
+void linux_tcp_touch(struct linux_stream *stream, struct context *context, double variation);
+/* What is due of the CPU's timers. */
+void linux_tcp_timers(struct linux_cpu *cpu, struct context *context);
+enum error_code linux_stream_listen(struct system_thread *thread, uint16_t port, unsigned backlog,
+                                    struct system_socket **socket);
+enum error_code linux_stream_accept(struct system_thread *thread, struct system_socket *listener,
+                                    struct system_socket **connection);
+enum error_code linux_stream_close(struct system_thread *thread, struct system_socket *socket);
+/* recvmsg and sendmsg of a stream; see linux_receive, linux_send. */
+enum error_code linux_stream_receive(struct linux_thread *thread, struct linux_stream *stream,
+                                     struct system_buffer *into);
+enum error_code linux_stream_send(struct linux_thread *thread, struct linux_stream *stream,
+                                  struct system_buffer *buffer);
+
+/* ---- linux_epoll.c: [thread] ---- */
+enum error_code linux_event_set_create(struct system_thread *thread, struct system_event_set **set);
+enum error_code linux_event_set_add(struct system_thread *thread, struct system_event_set *set,
+                                    struct system_socket *socket, void *user);
+enum error_code linux_event_wait(struct system_thread *thread, struct system_event_set *set, enum system_wait how,
+                                 struct system_event *events, unsigned capacity, unsigned *count);
+void linux_event_sets_free(struct linux_system *system);
+/* The socket buffer that the first ready socket of a set has; NULL: none. */
+const struct linux_skb *linux_event_set_first(const struct linux_event_set *set);
+/* ep_poll_callback: a source has come into the set's list. */
+void linux_event_set_wake(struct linux_cpu *cpu, struct linux_event_set *set);
 
 /* ---- linux_components.c, linux_stats.c ---- */
 void linux_declare_components(void);

@@ -52,6 +52,11 @@ static void handle(struct linux_cpu *cpu) {
         cpu_run(cpu->interrupt);
         linux_sched_tick(cpu);
         break;
+    case LINUX_VECTOR_ONE_SHOT: /* what is due is done in the softirq */
+        cpu->counters.one_shot_timers += 1;
+        cpu_work_for(cpu->interrupt, linux_components.timer_tick, NULL);
+        charge_entry(cpu);
+        break;
     case LINUX_VECTOR_RESCHEDULE:
         cpu->counters.rescheduling_interrupts += 1;
         cpu_work_for(cpu->interrupt, linux_components.scheduler, NULL);

@@ -10,7 +10,7 @@
 const struct param linux_profile_params[] = {
 #define LINUX_STEP_ROW(name, text)                                                                                     \
     {.key = #name, .type = PARAM_COST, .offset = offsetof(struct linux_profile, name.cost), .help = (text)},
-    LINUX_STEPS(LINUX_STEP_ROW)
+    LINUX_STEPS(LINUX_STEP_ROW) LINUX_STREAM_STEPS(LINUX_STEP_ROW)
 #undef LINUX_STEP_ROW
         {.key = "variation",
          .type = PARAM_REAL,
@@ -32,10 +32,10 @@ struct step_row {
 
 static const struct step_row step_rows[] = {
 #define LINUX_STEP_OFFSET(name, text) {#name, offsetof(struct linux_profile, name)},
-    LINUX_STEPS(LINUX_STEP_OFFSET)
+    LINUX_STEPS(LINUX_STEP_OFFSET)};
+static const struct step_row stream_rows[] = {LINUX_STREAM_STEPS(LINUX_STEP_OFFSET)};
 #undef LINUX_STEP_OFFSET
-};
-enum { STEP_ROWS = sizeof step_rows / sizeof step_rows[0] };
+enum { STEP_ROWS = sizeof step_rows / sizeof step_rows[0], STREAM_ROWS = sizeof stream_rows / sizeof stream_rows[0] };
 
 bool linux_profile_bind(const struct config_node *node, struct linux_profile *profile,
                         struct diagnostics *diagnostics) {
@@ -44,41 +44,70 @@ bool linux_profile_bind(const struct config_node *node, struct linux_profile *pr
     if (profile->stack_node != NULL) {
         good = config_bind(profile->stack_node, udp_stack_params, &profile->stack, diagnostics) && good;
     }
+    if (profile->stack.tcp_node != NULL) {
+        good = config_bind(profile->stack.tcp_node, tcp_stack_params, &profile->tcp, diagnostics) && good;
+    }
     return good;
 }
 
-uint64_t linux_profile_place(struct linux_profile *profile, struct frames *frames) {
-    const uint64_t stack_bytes = udp_stack_working_set_bytes(&profile->stack);
-    uint64_t bytes = stack_bytes;
-    for (size_t i = 0; i < STEP_ROWS; ++i) {
-        const struct linux_step *step =
-            (const struct linux_step *)(const void *)((const char *)profile + step_rows[i].offset);
-        bytes += (uint64_t)step->cost.lines * MEMORY_LINE_BYTES;
+static struct linux_step *step_at(struct linux_profile *profile, const struct step_row *row) {
+    return (struct linux_step *)(void *)((char *)profile + row->offset);
+}
+
+/* Regions for some steps, one behind the other, and so many bytes behind them. */
+static uint64_t place(struct linux_profile *profile, const struct step_row *rows, size_t count, uint64_t behind,
+                      struct frames *frames) {
+    uint64_t bytes = behind;
+    for (size_t i = 0; i < count; ++i) {
+        bytes += (uint64_t)step_at(profile, &rows[i])->cost.lines * MEMORY_LINE_BYTES;
     }
     uint64_t address = frames_allocate_contiguous(frames, bytes / MEMORY_FRAME_BYTES + 1);
     if (address == 0) {
         return 0;
     }
-    for (size_t i = 0; i < STEP_ROWS; ++i) {
-        struct linux_step *step = (struct linux_step *)(void *)((char *)profile + step_rows[i].offset);
+    for (size_t i = 0; i < count; ++i) {
+        struct linux_step *step = step_at(profile, &rows[i]);
         step->lines_at = address;
         address += (uint64_t)step->cost.lines * MEMORY_LINE_BYTES;
     }
     return address;
 }
 
-void linux_profile_visit(const struct linux_profile *profile,
-                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
-    char key[64];
-    for (size_t i = 0; i < STEP_ROWS; ++i) {
+uint64_t linux_profile_place(struct linux_profile *profile, struct frames *frames) {
+    return place(profile, step_rows, STEP_ROWS, udp_stack_working_set_bytes(&profile->stack), frames);
+}
+
+uint64_t linux_profile_place_streams(struct linux_profile *profile, struct frames *frames) {
+    return place(profile, stream_rows, STREAM_ROWS, tcp_stack_working_set_bytes(&profile->tcp), frames);
+}
+
+typedef void cost_visitor(void *context, const char *key, const struct cost *cost);
+
+static void visit_steps(const struct linux_profile *profile, const struct step_row *rows, size_t count,
+                        cost_visitor *visit, void *context) {
+    for (size_t i = 0; i < count; ++i) {
         const struct linux_step *step =
-            (const struct linux_step *)(const void *)((const char *)profile + step_rows[i].offset);
-        visit(context, step_rows[i].key, &step->cost);
+            (const struct linux_step *)(const void *)((const char *)profile + rows[i].offset);
+        visit(context, rows[i].key, &step->cost);
     }
-    for (const struct param *row = udp_stack_params; row->key != NULL; ++row) {
+}
+
+static void visit_table(const char *prefix, const struct param *table, const void *costs, cost_visitor *visit,
+                        void *context) {
+    char key[64];
+    for (const struct param *row = table; row->key != NULL; ++row) {
         if (row->type == PARAM_COST) {
-            (void)snprintf(key, sizeof key, "stack.%s", row->key);
-            visit(context, key, (const struct cost *)(const void *)((const char *)&profile->stack + row->offset));
+            (void)snprintf(key, sizeof key, "%s.%s", prefix, row->key);
+            visit(context, key, (const struct cost *)(const void *)((const char *)costs + row->offset));
         }
+    }
+}
+
+void linux_profile_visit(const struct linux_profile *profile, bool streams, cost_visitor *visit, void *context) {
+    visit_steps(profile, step_rows, STEP_ROWS, visit, context);
+    visit_table("stack", udp_stack_params, &profile->stack, visit, context);
+    if (streams) {
+        visit_steps(profile, stream_rows, STREAM_ROWS, visit, context);
+        visit_table("stack.tcp", tcp_stack_params, &profile->tcp, visit, context);
     }
 }

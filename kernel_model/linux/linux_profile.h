@@ -10,6 +10,8 @@
 #include "sim/config.h"
 #include "sim/param.h"
 #include "sim/time.h"
+#include "stack/tcp_host.h"
+#include "stack/tcp_stack.h"
 #include "stack/udp_stack.h"
 
 /* One list of the steps: key, help. What each is for is also in docs and in the
@@ -37,6 +39,13 @@
     X(driver_transmit, "routing, qdisc and driver for one packet, without IP and UDP")                                 \
     X(idle_loop, "entering the idle loop: NOHZ, governor; its footprint displaces the L1")
 
+/* Those of systems with TCP. */
+#define LINUX_STREAM_STEPS(X)                                                                                          \
+    X(epoll_event, "epoll_wait: each event that it looks at beyond the first")                                         \
+    X(epoll_control, "epoll_ctl that adds a socket")                                                                   \
+    X(accept, "accept: a file, a socket, a descriptor")                                                                \
+    X(stream_setup, "listen and close, by the socket")
+
 /* A step: its cost, and where the lines that it touches lie. */
 struct linux_step {
     struct cost cost;
@@ -46,10 +55,12 @@ struct linux_step {
 struct linux_profile {
 #define LINUX_STEP_MEMBER(name, help) struct linux_step name;
     LINUX_STEPS(LINUX_STEP_MEMBER)
+    LINUX_STREAM_STEPS(LINUX_STEP_MEMBER)
 #undef LINUX_STEP_MEMBER
     double variation; /* coefficient of variation of a packet's kernel cycles */
     const struct config_node *stack_node;
     struct udp_stack_costs stack;
+    struct tcp_stack_costs tcp;
 };
 extern const struct param linux_profile_params[];
 
@@ -58,8 +69,10 @@ bool linux_profile_bind(const struct config_node *node, struct linux_profile *pr
 /* Gives every step a region of kernel memory of its own. Returns the address of the
  * IP stack's region; 0 if memory ran out. */
 uint64_t linux_profile_place(struct linux_profile *profile, struct frames *frames);
-/* Calls `visit` for every cost, the IP stack's included. */
-void linux_profile_visit(const struct linux_profile *profile,
+/* The same for what streams need beyond that; the address is of TCP's region. */
+uint64_t linux_profile_place_streams(struct linux_profile *profile, struct frames *frames);
+/* Calls `visit` for every cost, the IP stack's included; with `streams` those of TCP. */
+void linux_profile_visit(const struct linux_profile *profile, bool streams,
                          void (*visit)(void *context, const char *key, const struct cost *cost), void *context);
 
 enum linux_wait_with { LINUX_WAIT_RECV, LINUX_WAIT_EPOLL };
@@ -75,6 +88,8 @@ struct linux_config {
     uint64_t napi_weight, netdev_budget, softirq_restarts;
     uint64_t receive_buffer_bytes, send_buffer_bytes;
     uint64_t truesize_bytes;
+    const struct config_node *tcp_node;
+    struct tcp_config tcp;
     uint64_t tick_hz;
     sim_time idle_latency_limit;
     sim_time sched_latency, sched_min_granularity, sched_wakeup_granularity;

@@ -109,16 +109,32 @@ static void charge_switch(struct linux_thread *thread, struct request *request, 
     linux_charge(thread->context, &linux_of(thread)->profile.context_switch, variation);
 }
 
-void linux_sched_sleep(struct linux_thread *thread, const struct linux_socket *socket) {
+/* False: it was woken before it had left. */
+static bool leave(struct linux_thread *thread) {
     struct linux_cpu *cpu = thread->cpu;
     pay_for_preempted(cpu, thread->context);
     if (thread->state != LINUX_SLEEPING) {
-        return; /* woken before it had left */
+        return false;
     }
     update_current(cpu);
     await_turn(thread, pick(cpu));
-    const struct linux_skb *skb = socket != NULL ? socket->first : NULL;
+    return true;
+}
+
+static void charge_switch_for(struct linux_thread *thread, const struct linux_skb *skb) {
     charge_switch(thread, skb != NULL ? skb->request : NULL, skb != NULL ? skb->variation : 1);
+}
+
+void linux_sched_sleep(struct linux_thread *thread, const struct linux_socket *socket) {
+    if (leave(thread)) {
+        charge_switch_for(thread, socket != NULL ? linux_socket_first(socket) : NULL);
+    }
+}
+
+void linux_sched_sleep_on_set(struct linux_thread *thread, const struct linux_event_set *set) {
+    if (leave(thread)) {
+        charge_switch_for(thread, linux_event_set_first(set));
+    }
 }
 
 void linux_sched_preemption_point(struct linux_thread *thread, ledger_component component, struct request *request) {

@@ -3,10 +3,18 @@
 
 enum { PAYLOAD_BYTES_MAX = 1500 - NET_IPV4_BYTES - NET_UDP_BYTES };
 
-/* sock_alloc_send_skb: waits while the socket has too much under way. */
-static void await_space(struct linux_thread *thread, struct linux_socket *socket, struct request *request) {
+static bool is_full(const struct linux_socket *socket) {
+    const uint64_t limit = socket->system->config.send_buffer_bytes;
+    if (socket->type == LINUX_TCP) {
+        const struct tcp_connection *connection = &((const struct linux_stream *)socket)->stream.connection;
+        return tcp_can_send(connection) && tcp_unacknowledged_bytes(connection) >= limit;
+    }
+    return socket->send_allocated_bytes >= limit;
+}
+
+void linux_await_space(struct linux_thread *thread, struct linux_socket *socket, struct request *request) {
     struct linux_system *system = linux_of(thread);
-    while (socket->send_allocated_bytes >= system->config.send_buffer_bytes) {
+    while (is_full(socket)) {
         thread->cpu->counters.send_buffer_waits += 1;
         cpu_pass_on(thread->context, system_components.copy_out, LEDGER_WAITING);
         cpu_work_for(thread->context, linux_components.scheduler, NULL);
@@ -19,7 +27,6 @@ static void await_space(struct linux_thread *thread, struct linux_socket *socket
         }
         cpu_work_for(thread->context, system_components.copy_out, request);
     }
-    socket->send_allocated_bytes += system->config.truesize_bytes;
 }
 
 /* A socket buffer with the payload behind room for the headers; NULL: no memory. */
@@ -27,7 +34,8 @@ static struct linux_skb *copy_out(struct linux_thread *thread, struct linux_sock
                                   const struct system_buffer *buffer) {
     struct linux_system *system = linux_of(thread);
     cpu_work_for(thread->context, system_components.copy_out, buffer->request);
-    await_space(thread, socket, buffer->request);
+    linux_await_space(thread, socket, buffer->request);
+    socket->send_allocated_bytes += system->config.truesize_bytes;
     linux_charge(thread->context, &system->profile.sendmsg, thread->variation);
     struct linux_skb *skb = linux_skb_allocate(system);
     if (skb == NULL) {
@@ -44,7 +52,7 @@ static struct linux_skb *copy_out(struct linux_thread *thread, struct linux_sock
 }
 
 /* The work was for nothing: the packet and its request end here. */
-static void discard(struct linux_thread *thread, struct request *request, const char *reason) {
+void linux_discard(struct linux_thread *thread, struct request *request, const char *reason) {
     cpu_run(thread->context);
     cpu_work_for(thread->context, linux_components.net_housekeeping, NULL);
     if (request != NULL) {
@@ -77,7 +85,7 @@ static void net_stack_out(struct linux_thread *thread, struct linux_socket *sock
         cpu->counters.packets_sent += 1;
     } else {
         cpu->counters.transmit_ring_drops += 1;
-        discard(thread, skb->request, "transmit ring full");
+        linux_discard(thread, skb->request, "transmit ring full");
         socket->send_allocated_bytes -= system->config.truesize_bytes;
         linux_skb_release(system, skb);
     }
@@ -91,6 +99,9 @@ enum error_code linux_send(struct system_thread *caller, struct system_socket *w
                            struct system_endpoint to) {
     struct linux_thread *thread = (struct linux_thread *)caller;
     struct linux_socket *socket = (struct linux_socket *)where;
+    if (socket->type == LINUX_TCP) {
+        return linux_stream_send(thread, (struct linux_stream *)socket, buffer);
+    }
     if (buffer->length_bytes > PAYLOAD_BYTES_MAX) {
         return ERR_RANGE; /* it would take fragments */
     }
@@ -100,7 +111,7 @@ enum error_code linux_send(struct system_thread *caller, struct system_socket *w
     if (skb != NULL) {
         net_stack_out(thread, socket, skb, to);
     } else {
-        discard(thread, buffer->request, "no memory");
+        linux_discard(thread, buffer->request, "no memory");
     }
     buffer->request = NULL;
     thread->variation = 1;

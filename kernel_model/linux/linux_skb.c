@@ -48,6 +48,9 @@ struct linux_skb *linux_skb_allocate(struct linux_system *system) {
 
 /* Last in, first out, as the page and slab allocators' per-CPU lists: warm first. */
 void linux_skb_release(struct linux_system *system, struct linux_skb *skb) {
+    if (skb->held || skb->on_ring) {
+        return; /* the other who has it releases it */
+    }
     skb->next = system->free_skbs;
     system->free_skbs = skb;
 }

@@ -95,8 +95,8 @@ void linux_sockets_free(struct linux_system *system) {
 /* ---- input ---- */
 
 /* kfree_skb: the work so far was for nothing. */
-static void drop(struct linux_cpu *cpu, struct context *context, struct linux_skb *skb, uint64_t *counter,
-                 const char *reason) {
+void linux_socket_drop(struct linux_cpu *cpu, struct context *context, struct linux_skb *skb, uint64_t *counter,
+                       const char *reason) {
     cpu_run(context);
     cpu_work_for(context, linux_components.net_housekeeping, NULL);
     linux_charge(context, &cpu->system->profile.skb_free, 1);
@@ -107,8 +107,23 @@ static void drop(struct linux_cpu *cpu, struct context *context, struct linux_sk
     linux_skb_release(cpu->system, skb);
 }
 
-/* sock_def_readable */
-static void data_ready(struct linux_cpu *cpu, struct linux_socket *socket) {
+const struct linux_skb *linux_socket_first(const struct linux_socket *socket) {
+    if (socket->type == LINUX_UDP) {
+        return socket->first;
+    }
+    const struct tcp_segment *segment = tcp_first_ready(&((const struct linux_stream *)socket)->stream.connection);
+    return segment != NULL ? linux_skb_of(segment) : NULL;
+}
+
+bool linux_socket_is_ready(const struct linux_socket *socket) {
+    return socket->type == LINUX_UDP ? socket->first != NULL
+                                     : tcp_stream_readiness(&((const struct linux_stream *)socket)->stream) != 0;
+}
+
+void linux_socket_data_ready(struct linux_cpu *cpu, struct linux_socket *socket) {
+    if (event_item_mark(&socket->item)) {
+        linux_event_set_wake(cpu, linux_event_set_of(socket->item.set));
+    }
     struct linux_thread *thread = linux_waiters_take(&socket->sleepers);
     if (thread != NULL) {
         linux_sched_wake(thread, cpu);
@@ -134,7 +149,7 @@ static void queue(struct linux_cpu *cpu, struct context *context, struct linux_s
     }
     socket->last = skb;
     socket->receive_allocated_bytes += cpu->system->config.truesize_bytes;
-    data_ready(cpu, socket);
+    linux_socket_data_ready(cpu, socket);
 }
 
 void linux_socket_input(struct linux_cpu *cpu, struct context *context, struct linux_skb *skb) {
@@ -142,10 +157,15 @@ void linux_socket_input(struct linux_cpu *cpu, struct context *context, struct l
     struct linux_counters *counters = &cpu->counters;
     struct net_udp udp;
     system->stack.variation = skb->variation;
+    if (linux_tcp_takes(system, skb)) {
+        linux_tcp_input(cpu, context, skb);
+        return;
+    }
     const enum net_verdict verdict = udp_stack_input(&system->stack, context, skb->physical, skb->frame_bytes,
                                                      skb->checked, &udp, &skb->payload_offset);
     if (verdict != NET_OK || udp.destination_ip != system->config.ip) {
-        drop(cpu, context, skb, &counters->stack_drops, verdict != NET_OK ? net_verdict_text(verdict) : "not ours");
+        linux_socket_drop(cpu, context, skb, &counters->stack_drops,
+                          verdict != NET_OK ? net_verdict_text(verdict) : "not ours");
         return;
     }
     learn_neighbour(system, &udp);
@@ -154,9 +174,9 @@ void linux_socket_input(struct linux_cpu *cpu, struct context *context, struct l
     linux_charge(context, &system->profile.socket_deliver, skb->variation);
     struct linux_socket *socket = find(system, udp.destination_port);
     if (socket == NULL) {
-        drop(cpu, context, skb, &counters->no_socket_drops, "no socket");
+        linux_socket_drop(cpu, context, skb, &counters->no_socket_drops, "no socket");
     } else if (socket->receive_allocated_bytes >= system->config.receive_buffer_bytes) {
-        drop(cpu, context, skb, &counters->socket_buffer_drops, "socket buffer full");
+        linux_socket_drop(cpu, context, skb, &counters->socket_buffer_drops, "socket buffer full");
     } else {
         queue(cpu, context, socket, skb);
     }

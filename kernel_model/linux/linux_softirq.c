@@ -11,7 +11,7 @@
 enum { NET_RX_JIFFIES = 2 };
 
 bool linux_softirq_due(const struct linux_cpu *cpu) {
-    return cpu->net_receive_raised && cpu->softirqs_off == 0;
+    return (cpu->net_receive_raised || cpu->expired != NULL) && cpu->softirqs_off == 0;
 }
 
 void linux_napi_schedule(struct linux_cpu *cpu, struct linux_queue *queue) {
@@ -73,6 +73,7 @@ void linux_softirq_serve(struct linux_cpu *cpu, struct context *context) {
         cpu->counters.softirq_rounds += 1;
         cpu_work_for(context, linux_components.softirq_overhead, NULL);
         linux_charge(context, &profile->softirq_round, 1);
+        linux_tcp_timers(cpu, context); /* TIMER_SOFTIRQ comes before NET_RX */
         net_receive_action(cpu, context);
         rounds -= 1;
     } while (cpu->net_receive_raised && rounds > 0);

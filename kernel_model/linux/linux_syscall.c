@@ -33,7 +33,7 @@ void linux_free_read_skbs(struct linux_thread *thread) {
 /* Sleeps in the kernel until the socket has something. */
 static void await_data(struct linux_thread *thread, struct linux_socket *socket) {
     struct linux_profile *profile = &linux_of(thread)->profile;
-    while (socket->first == NULL) {
+    while (!linux_socket_is_ready(socket)) {
         cpu_work_for(thread->context, linux_components.scheduler, NULL);
         linux_charge(thread->context, &profile->sleep, 1);
         thread->state = LINUX_SLEEPING;
@@ -50,10 +50,11 @@ static void epoll_wait(struct linux_thread *thread, struct linux_socket *socket)
     struct linux_profile *profile = &linux_of(thread)->profile;
     linux_syscall_enter(thread, NULL);
     await_data(thread, socket);
-    const struct linux_skb *skb = socket->first;
-    cpu_work_for(thread->context, linux_components.epoll, skb->request);
-    linux_charge(thread->context, &profile->epoll_wait, skb->variation);
-    linux_charge(thread->context, &profile->crossing_return, skb->variation);
+    const struct linux_skb *skb = linux_socket_first(socket);
+    const double variation = skb != NULL ? skb->variation : 1;
+    cpu_work_for(thread->context, linux_components.epoll, skb != NULL ? skb->request : NULL);
+    linux_charge(thread->context, &profile->epoll_wait, variation);
+    linux_charge(thread->context, &profile->crossing_return, variation);
     cpu_pass_on(thread->context, linux_components.socket_queue, LEDGER_WAITING);
     cpu_run(thread->context);
     linux_sched_preemption_point(thread, linux_components.epoll, NULL);
@@ -67,7 +68,7 @@ static void spin(struct linux_thread *thread, struct linux_socket *socket) {
     const uint64_t cycles =
         profile->crossing_syscall.cost.cycles + profile->recv_empty.cost.cycles + profile->crossing_return.cost.cycles;
     thread->user = true;
-    while (socket->first == NULL) {
+    while (!linux_socket_is_ready(socket)) {
         cpu_work_for(thread->context, linux_components.recv_poll, NULL);
         linux_charge(thread->context, &profile->crossing_syscall, 1);
         linux_charge(thread->context, &profile->recv_empty, 1);
@@ -117,6 +118,9 @@ enum error_code linux_receive(struct system_thread *caller, struct system_socket
     struct linux_thread *thread = thread_of(caller);
     struct linux_socket *socket = (struct linux_socket *)where;
     struct linux_profile *profile = &linux_of(thread)->profile;
+    if (socket->type == LINUX_TCP) {
+        return linux_stream_receive(thread, (struct linux_stream *)socket, into);
+    }
     if (thread->in_recv != socket) {
         linux_free_read_skbs(thread);
         linux_syscall_enter(thread, NULL);

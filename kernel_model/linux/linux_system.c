@@ -82,6 +82,8 @@ static void destroy(struct system *system) {
         }
     }
     linux_driver_close(self);
+    linux_event_sets_free(self);
+    linux_tcp_close(self);
     linux_sockets_free(self);
     linux_threads_free(self);
     linux_skb_pool_free(self);
@@ -198,7 +200,8 @@ static struct context *thread_context(struct system_thread *thread) {
 
 static void visit_costs(const struct system *system,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
-    linux_profile_visit(&((const struct linux_system *)system)->profile, visit, context);
+    const struct linux_system *self = (const struct linux_system *)system;
+    linux_profile_visit(&self->profile, self->tcp != NULL, visit, context);
 }
 
 const struct system_ops linux_system_ops = {
@@ -218,6 +221,12 @@ const struct system_ops linux_system_ops = {
     .receive = linux_receive,
     .send = linux_send,
     .compute = compute,
+    .socket_listen_tcp = linux_stream_listen,
+    .socket_accept = linux_stream_accept,
+    .socket_close = linux_stream_close,
+    .event_set_create = linux_event_set_create,
+    .event_set_add = linux_event_set_add,
+    .event_wait = linux_event_wait,
     .thread_context = thread_context,
     .visit_stats = linux_visit_stats,
     .reset_stats = linux_reset_stats,

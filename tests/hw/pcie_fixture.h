@@ -17,7 +17,7 @@ static inline sim_time gen3_x8_time(uint64_t bytes) {
 /* A machine, which its configuration outlives; both are the fixture's to the end of
  * the test's process. */
 static inline struct machine *make_machine(const char *text) {
-    enum { MADE_MAX = 16 };
+    enum { MADE_MAX = 64 };
     static struct {
         struct config *config;
         struct machine *machine;

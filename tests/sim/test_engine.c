@@ -203,3 +203,25 @@ Test(engine, wake_up_can_be_moved) {
     cr_assert_eq(sim_now(), 40);
     cr_assert_str_eq(trail, "w");
 }
+
+static unsigned boundaries;
+static char at_boundaries[64];
+static void observe(void *context) {
+    (void)context;
+    at_boundaries[boundaries++] = (char)('0' + strlen(trail));
+}
+
+Test(engine, observers_see_every_boundary) {
+    struct sim_event a, b;
+    sim_event_init(&a, SIM_PRIORITY_HARDWARE, mark, "a");
+    sim_event_init(&b, SIM_PRIORITY_HARDWARE, mark, "b");
+    sim_schedule(&a, 1);
+    sim_schedule(&b, 1);
+    sim_observe(observe, NULL);
+    sim_run(SIM_TIME_MAX);
+    cr_assert_str_eq(at_boundaries, "012", "before, between and behind the two");
+    sim_observe(NULL, NULL);
+    sim_schedule(&a, 1);
+    sim_run(SIM_TIME_MAX);
+    cr_assert_eq(boundaries, 3);
+}

@@ -120,6 +120,51 @@ Test(ledger, dropped_requests_are_counted_and_in_no_distribution) {
     cr_assert_eq(ledger_live(ledger), 0);
 }
 
+static unsigned came_back;
+static void take_back(void *keeper, struct request *request) {
+    cr_assert_eq(keeper, &came_back);
+    cr_assert_eq(request->owner, ledger_retransmit());
+    came_back++;
+}
+
+/* A reliable protocol's: dropped twice, sent again each time, and its latency is whole. */
+Test(ledger, a_kept_request_survives_its_drops) {
+    struct ledger *ledger = setup();
+    struct request *r = ledger_begin(ledger, c[CLIENT], LEDGER_SERVICE, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        const sim_time at = 100 * (i + 1);
+        ledger_hand_over_at(r, i == 0 ? c[CLIENT] : ledger_retransmit(), i == 0 ? c[WIRE] : c[CLIENT], LEDGER_SERVICE,
+                            at);
+        ledger_keep(r, take_back, &came_back);
+        ledger_abandon(r, "full", at + 10);
+        cr_assert_eq(came_back, i + 1);
+        cr_assert_eq(ledger_live(ledger), 1U);
+    }
+    ledger_hand_over_at(r, ledger_retransmit(), c[CLIENT], LEDGER_SERVICE, 300);
+    ledger_end(r, c[CLIENT], 320);
+    cr_assert_eq(ledger_completed(ledger), 1U);
+    cr_assert_eq((uint64_t)ledger_latency(ledger)->sum, 320U);
+    cr_assert_eq((uint64_t)ledger_sum(ledger, ledger_retransmit(), LEDGER_WAITING), 90U + 90U);
+    const struct ledger_drop *drops = NULL;
+    cr_assert_eq(ledger_drops(ledger, &drops), 2U, "one where the wire had it, one where the client had it");
+    cr_assert_eq(ledger_audit(ledger, 320), 0U);
+    ledger_free(ledger);
+}
+
+Test(ledger, what_nobody_keeps_any_more_ends_with_its_drop) {
+    struct ledger *ledger = setup();
+    struct request *r = ledger_begin(ledger, c[CLIENT], LEDGER_SERVICE, 0);
+    ledger_keep(r, take_back, &came_back);
+    ledger_keep(r, NULL, NULL);
+    ledger_abandon(r, "full", 10);
+    struct request *other = ledger_begin(ledger, c[CLIENT], LEDGER_SERVICE, 20);
+    ledger_keep(other, take_back, &came_back);
+    ledger_give_up(other, "closed", 30);
+    cr_assert_eq(came_back, 0U);
+    cr_assert_eq(ledger_live(ledger), 0U);
+    ledger_free(ledger);
+}
+
 Test(ledger, the_branch_that_finishes_last_continues_the_trunk) {
     struct ledger *ledger = setup();
     struct request *trunk = ledger_begin(ledger, c[NIC], LEDGER_SERVICE, 0);

@@ -52,7 +52,12 @@ static void count(void *context, const char *instance, const char *counter, uint
                                         "unanswered",
                                         "misbehaviours",
                                         "misbehaviours_refused",
-                                        "misbehaviours_granted"};
+                                        "misbehaviours_granted",
+                                        "log_appends",
+                                        "log_durable",
+                                        "log_pops",
+                                        "log_trims"};
+    _Static_assert(sizeof names / sizeof names[0] == WORKLOAD_COUNTERS, "each has its name");
     (void)context;
     cr_assert_str_eq(instance, "echo");
     for (size_t i = 0; i < WORKLOAD_COUNTERS; ++i) {
