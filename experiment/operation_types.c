@@ -2,11 +2,13 @@
 
 #include <string.h>
 
+#include "kernel_model/ultrix/ultrix_system.h"
 #include "libos_model/exos/exos.h"
 
 static const struct operations_ops *const types[] = {
     &aegis_operations_ops,
     &nested_operations_ops,
+    &ultrix_operations_ops,
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 

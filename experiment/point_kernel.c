@@ -11,13 +11,15 @@
 
 struct kernel_settings {
     const struct config_node *operation;
-    uint64_t pages;
+    uint64_t pages, tickets;
 };
 const struct param point_kernel_params[] = {
     {"operation", PARAM_NODE, offsetof(struct kernel_settings, operation), "", NULL, NULL, NULL,
      "What a repetition does: the name of an operation of the systems, or a list of names, done in order"},
     {"pages", PARAM_INTEGER, offsetof(struct kernel_settings, pages), "100", "1", "100000", NULL,
      "For operations on a number of pages: how many"},
+    {"tickets", PARAM_INTEGER, offsetof(struct kernel_settings, tickets), "1", "1", "3", NULL,
+     "For operations under a proportional-share scheduler: the measured program's share, of 3 + 2 + 1"},
     {0},
 };
 
@@ -79,6 +81,7 @@ static void read_operations(struct kernel_bench *bench, const struct operations_
     }
     const struct config_node *node = settings.operation;
     bench->plan.pages = settings.pages;
+    bench->plan.tickets = settings.tickets;
     if (node == NULL) {
         diagnostics_at(diagnostics, kernel != NULL ? kernel : root,
                        "kernel.operation is missing: what a repetition does");

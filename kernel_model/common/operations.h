@@ -16,21 +16,24 @@
 enum { OPERATIONS_SEQUENCE_MAX = 16 };
 
 struct operations;
+typedef enum error_code operation_prepare(struct operations *system, struct error *error);
+typedef void operation_run(struct operations *system);
 
 struct operation {
     const char *name; /* in YAML: "getpid" */
     const char *help;
     /* [thread] Once, before the first repetition: pages, partners. May be NULL. */
-    enum error_code (*prepare)(struct operations *system, struct error *error);
+    operation_prepare *prepare;
     /* [thread] Once, for the repetition that is under way. */
-    void (*run)(struct operations *system);
+    operation_run *run;
 };
 
 /* What is to be repeated. */
 struct operations_plan {
     const struct operation *sequence[OPERATIONS_SEQUENCE_MAX]; /* in this order */
     size_t count;
-    uint64_t pages; /* for operations on a number of pages */
+    uint64_t pages;   /* for operations on a number of pages */
+    uint64_t tickets; /* for operations under a proportional-share scheduler */
 };
 
 /* Counts repetitions; the experiment's. */

@@ -24,6 +24,8 @@ const struct param aegis_cost_params[] = {
     AEGIS_COST(capability_revoke, "a subtree walked; what was bound under it costs its own"),
     AEGIS_COST(tlb_insert, "recording a binding"),
     AEGIS_COST(tlb_remove, "finding the binding to undo"),
+    AEGIS_COST(protect_page, "changing what a bound page allows, in a run of pages"),
+    AEGIS_COST(binding_find, "finding a page's binding, to allow what it was made for"),
     AEGIS_COST(frame_allocate, "finding a free frame, and a capability for it"),
     AEGIS_COST(frame_release, "ending a capability of a frame"),
     AEGIS_COST(transfer, "a protected control transfer, one way"),

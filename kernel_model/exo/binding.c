@@ -152,7 +152,7 @@ static struct aegis_binding **bucket_of(struct aegis_environment *environment, u
     return &environment->bindings[(page >> R3000_PAGE_BITS) % AEGIS_BINDING_BUCKETS];
 }
 
-static struct aegis_binding *find(struct aegis_environment *environment, uint32_t page) {
+struct aegis_binding *aegis_binding_find(struct aegis_environment *environment, uint32_t page) {
     struct aegis_binding *at = *bucket_of(environment, page);
     while (at != NULL && at->page != page) {
         at = at->next_of_environment;
@@ -185,11 +185,13 @@ static void unbind(struct aegis *aegis, struct aegis_binding *binding) {
     unlink_record(aegis, binding);
 }
 
-static void record(struct aegis_environment *environment, uint32_t page, uint64_t physical, uint32_t capability) {
+static void record(struct aegis_environment *environment, uint32_t page, uint64_t physical, uint32_t capability,
+                   bool write) {
     struct aegis *aegis = environment->aegis;
     const uint32_t frame = (uint32_t)(physical / MEMORY_FRAME_BYTES);
-    struct aegis_binding *binding = find(environment, page);
+    struct aegis_binding *binding = aegis_binding_find(environment, page);
     if (binding != NULL && binding->frame == frame) {
+        binding->write = write || (binding->write && binding->capability == capability);
         binding->capability = capability;
         return;
     }
@@ -204,7 +206,8 @@ static void record(struct aegis_environment *environment, uint32_t page, uint64_
                                       .environment = environment,
                                       .page = page,
                                       .frame = frame,
-                                      .capability = capability};
+                                      .capability = capability,
+                                      .write = write};
     *bucket = aegis->frame_bindings[frame] = binding;
 }
 
@@ -350,12 +353,12 @@ enum error_code aegis_frame_release(struct aegis_environment *environment, const
 
 /* ---- translations ---- */
 
-static uint32_t lo_of(uint64_t physical, bool write) {
+uint32_t aegis_entry_lo(uint64_t physical, bool write) {
     return ((uint32_t)physical & R3000_LO_PFN) | R3000_LO_VALID | (write ? R3000_LO_DIRTY : 0);
 }
 
 /* Its own pages are the kernel's to map. */
-static enum error_code check_page(const struct aegis_environment *environment, uint32_t page, struct error *error) {
+enum error_code aegis_check_page(const struct aegis_environment *environment, uint32_t page, struct error *error) {
     if (page >= R3000_KSEG0 || page == AEGIS_SAVE_AREA_AT || page == AEGIS_FREE_MAP_AT) {
         return error_set(error, ERR_RANGE, "%s: 0x%x is not a page to bind", environment->environment->name, page);
     }
@@ -369,16 +372,16 @@ static enum error_code insert(struct aegis_environment *environment, uint32_t pa
     uint64_t count = 0;
     enum error_code code = aegis_check_frames(environment, handle, rights, physical, &count, error);
     if (code == OK) {
-        code = check_page(environment, page, error);
+        code = aegis_check_page(environment, page, error);
     }
     if (code == OK) {
         aegis_step(aegis, &aegis->costs->tlb_insert);
-        record(environment, page, *physical, handle->index);
-        if (find(environment, page)->guaranteed) { /* or a miss would bring the old rights back */
-            guaranteed_put(environment, hi_of(environment, page), lo_of(*physical, write));
+        record(environment, page, *physical, handle->index, write);
+        if (aegis_binding_find(environment, page)->guaranteed) { /* or a miss would bring the old rights back */
+            guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(*physical, write));
         }
-        stlb_insert(&aegis->stlb, hi_of(environment, page), lo_of(*physical, write));
-        tlb_put(aegis, hi_of(environment, page), lo_of(*physical, write));
+        stlb_insert(&aegis->stlb, hi_of(environment, page), aegis_entry_lo(*physical, write));
+        tlb_put(aegis, hi_of(environment, page), aegis_entry_lo(*physical, write));
     }
     return code;
 }
@@ -397,8 +400,8 @@ void aegis_tlb_remove(struct aegis_environment *environment, uint32_t virtual_ad
     const uint32_t page = virtual_address & R3000_HI_VPN;
     aegis_call_begin(environment, aegis_components.binding, true);
     aegis_step(aegis, &aegis->costs->tlb_remove);
-    struct aegis_binding *binding = find(environment, page);
-    if (binding != NULL && check_page(environment, page, NULL) == OK) {
+    struct aegis_binding *binding = aegis_binding_find(environment, page);
+    if (binding != NULL && aegis_check_page(environment, page, NULL) == OK) {
         unbind(aegis, binding);
     }
     aegis_call_end(environment);
@@ -420,8 +423,8 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
     if (code == OK) {
         struct aegis_frame *frame = own_frame(environment, physical);
         if (frame != NULL) {
-            find(environment, page)->guaranteed = true;
-            guaranteed_put(environment, hi_of(environment, page), lo_of(physical, write));
+            aegis_binding_find(environment, page)->guaranteed = true;
+            guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(physical, write));
             environment->guaranteed += frame->guaranteed ? 0 : 1;
             frame->guaranteed = true;
         } else {
@@ -434,7 +437,7 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
 }
 
 void aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical, bool write) {
-    record(environment, virtual_address, physical, NO_CAPABILITY);
-    find(environment, virtual_address)->guaranteed = true;
-    guaranteed_put(environment, hi_of(environment, virtual_address), lo_of(physical, write));
+    record(environment, virtual_address, physical, NO_CAPABILITY, write);
+    aegis_binding_find(environment, virtual_address)->guaranteed = true;
+    guaranteed_put(environment, hi_of(environment, virtual_address), aegis_entry_lo(physical, write));
 }

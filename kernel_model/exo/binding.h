@@ -18,8 +18,12 @@ struct aegis_binding {
     uint32_t page; /* virtual address */
     uint32_t frame;
     uint32_t capability; /* the slot of the one presented */
+    bool write;          /* the most that it was checked for */
     bool guaranteed;     /* the kernel keeps it, too */
 };
+
+/* What an application allows itself of what it has bound. */
+enum aegis_protection { AEGIS_NO_ACCESS, AEGIS_READ_ONLY, AEGIS_READ_WRITE };
 
 enum { AEGIS_ANY_COLOR = UINT32_MAX };
 
@@ -35,6 +39,14 @@ enum error_code aegis_frame_release(struct aegis_environment *environment, const
  * replaced. ERR_DENIED, ERR_RANGE (not a user page). */
 enum error_code aegis_tlb_insert(struct aegis_environment *environment, uint32_t virtual_address,
                                  const struct exo_handle *handle, bool write, struct error *error);
+/* [env] Changes what `pages` bound pages from `virtual_address` on allow, in one call: the
+ * translation in the TLB and in the software TLB, not the binding, which was checked
+ * when it was made. To take a right away is anybody's own affair; to allow one again, the
+ * kernel looks up the page's binding, and allows no more than that was made for.
+ * Not for guaranteed pages, which the next
+ * miss brings back. ERR_DENIED: a page is not bound, or for less; ERR_RANGE. Pages before it are changed. */
+enum error_code aegis_tlb_protect(struct aegis_environment *environment, uint32_t virtual_address, uint64_t pages,
+                                  enum aegis_protection protection, struct error *error);
 /* [env] Unbinds a page. */
 void aegis_tlb_remove(struct aegis_environment *environment, uint32_t virtual_address);
 /* [env] As aegis_tlb_insert, and kept by the kernel itself until the frame is given back:
@@ -51,6 +63,12 @@ void aegis_binding_init(struct aegis *aegis);
 void aegis_binding_fini(struct aegis *aegis);
 /* A miss in kuseg: finds the binding without the environment, or not. */
 bool aegis_refill(struct aegis_environment *environment, uint32_t hi);
+/* The record of a page's binding, or NULL. */
+struct aegis_binding *aegis_binding_find(struct aegis_environment *environment, uint32_t page);
+/* ERR_RANGE for a page that is not the environment's to map. */
+enum error_code aegis_check_page(const struct aegis_environment *environment, uint32_t page, struct error *error);
+/* EntryLo of a page that can be read, or also written. */
+uint32_t aegis_entry_lo(uint64_t physical, bool write);
 /* The kernel's own guaranteed mapping of a frame at creation. */
 void aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical, bool write);
 /* Undoes every binding of an environment: nothing of its ASID is left anywhere. */

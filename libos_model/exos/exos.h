@@ -1,13 +1,18 @@
 /* exos.h: a library OS on Aegis: what a program links with to live in an environment.
  *
- * exos_program.c: the kernel's notices and exceptions, handled the plain way. stride.h:
- * a scheduler. exos_system.c, exos_operations.c: the operations that experiments of
- * kind `kernel` measure, as programs that use the library. */
+ * exos_program.c: the kernel's notices and exceptions, handled the plain way. vm.h:
+ * virtual memory. ipc.h: pipes, shared memory, remote calls. stride.h: a scheduler.
+ * exos_system.c and exos_*_operations.c: the operations that experiments of kind `kernel`
+ * measure, as programs that use the library. */
 #ifndef STILLSUIT_LIBOS_MODEL_EXOS_EXOS_H
 #define STILLSUIT_LIBOS_MODEL_EXOS_EXOS_H
 
 #include "kernel_model/common/operations.h"
 #include "kernel_model/exo/aegis.h"
+#include "libos_model/exos/ipc.h"
+#include "libos_model/exos/stride.h"
+#include "libos_model/exos/vm.h"
+#include "sim/random.h"
 
 /* Instructions of the library and of the measuring program, beside loads and stores;
  * profile section `exos`. */
@@ -16,7 +21,6 @@ struct exos_costs {
     struct cost procedure_call;    /* jal and jr with their delay slots */
     struct cost exception_handler; /* entered, and back behind the instruction */
     struct cost context_save, context_restore;
-    struct cost page_lookup;   /* in a linear page table, on a miss */
     struct cost revoke_choose; /* a frame to give back */
     struct cost stride_pick;
 };
@@ -38,6 +42,13 @@ extern const struct operations_ops nested_operations_ops; /* nested_system.c */
 struct exos_profile {
     struct aegis_costs aegis;
     struct exos_costs exos;
+    struct exos_vm_costs vm;
+    struct exos_ipc_costs ipc;
+};
+/* A partner of the measured program, with the page that they share. */
+struct exos_peer {
+    struct aegis_environment *environment; /* NULL: nothing measured needs it */
+    struct exos_ipc near, far;             /* the measured program's side, and its own */
 };
 struct exos_system {
     struct operations base;
@@ -45,21 +56,38 @@ struct exos_system {
     struct exos_profile profile;
     struct aegis *aegis;
     struct aegis_environment *measured, *partner;
+    struct exos_peer pipe, counter, server;
     struct operations_plan plan;
     struct operations_meter meter;
-    /* The measured program's pages from EXOS_DATA_AT on: a linear page table. */
-    struct exos_page *pages;
-    uint64_t page_count;
-};
-#define EXOS_DATA_AT UINT32_C(0x10000000)
-struct exos_page {
-    struct exo_handle handle;
-    bool write;
+    struct exos_vm vm; /* the measured program's */
+    bool own_handler;  /* takes exceptions about its pages past the library */
+    struct random_stream *order;
+    uint32_t *permutation; /* of its pages */
+    uint64_t last_unprotected;
+    struct stride stride;
 };
 extern const struct operation exos_operations[];
-/* A miss on one of the measured program's pages: binds it again. False: it is none. */
-bool exos_page_fault(struct exos_system *system, const struct aegis_exception *exception);
+/* A step of the measuring program or of the library for it. */
+void exos_step(const struct exos_system *system, struct cost *cost);
 /* The environment that answers the measured one. */
 extern const struct aegis_program exos_partner_program;
+
+/* ---- exos_vm_operations.c ---- */
+operation_prepare exos_prepare_pages;
+operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_trap,
+    exos_run_appel1, exos_run_appel2;
+operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;
+
+/* ---- exos_ipc_operations.c ---- */
+/* Makes the partners that the plan's operations need, before the run. */
+enum error_code exos_make_peers(struct exos_system *system, struct error *error);
+/* Whether the plan has one of two operations. */
+bool exos_is_planned(const struct exos_system *system, operation_run *one, operation_run *other);
+operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_call, exos_run_trusting_call;
+
+/* ---- exos_stride_operations.c ---- */
+/* A scheduler, which has the slice, and programs beside the measured one; before the run. */
+enum error_code exos_make_scheduler(struct exos_system *system, struct error *error);
+operation_run exos_run_compute;
 
 #endif

@@ -9,52 +9,16 @@ static struct exos_system *system_of(struct operations *base) {
     return (struct exos_system *)base;
 }
 
-static void step(const struct exos_system *system, struct cost *cost) {
+void exos_step(const struct exos_system *system, struct cost *cost) {
     cost->uses++;
     r3000_execute(system->aegis->cpu, cost->cycles);
-}
-
-/* ---- the measured program's pages ---- */
-
-/* At least `count` pages, the first of them bound with that right. */
-static enum error_code pages_make(struct exos_system *system, uint64_t count, bool write, struct error *error) {
-    enum error_code code = OK;
-    if (count > system->page_count) {
-        system->pages = realloc(system->pages, count * sizeof *system->pages);
-        SIM_ASSERT(system->pages != NULL);
-    }
-    for (uint64_t i = 0; i < count && code == OK; i++) {
-        struct exos_page *page = &system->pages[i];
-        uint64_t physical = 0;
-        if (i == system->page_count) {
-            code = aegis_frame_allocate(system->measured, 0, AEGIS_ANY_COLOR, &page->handle, &physical, error);
-            system->page_count += code == OK ? 1 : 0;
-        }
-        page->write = write;
-        if (code == OK) {
-            code = aegis_tlb_insert(system->measured, EXOS_DATA_AT + (uint32_t)i * AEGIS_PAGE, &page->handle, write,
-                                    error);
-        }
-    }
-    return code;
-}
-
-bool exos_page_fault(struct exos_system *system, const struct aegis_exception *exception) {
-    const uint64_t index = ((uint64_t)exception->bad_address - EXOS_DATA_AT) / AEGIS_PAGE;
-    const bool missing = exception->code == R3000_TLBL || exception->code == R3000_TLBS;
-    if (!missing || exception->bad_address < EXOS_DATA_AT || index >= system->page_count) {
-        return false;
-    }
-    step(system, &system->profile.exos.page_lookup);
-    return aegis_tlb_insert(system->measured, exception->bad_address, &system->pages[index].handle,
-                            system->pages[index].write, NULL) == OK;
 }
 
 /* ---- Table 4 ---- */
 
 static void run_procedure_call(struct operations *base) {
     struct exos_system *system = system_of(base);
-    step(system, &system->profile.exos.procedure_call);
+    exos_step(system, &system->profile.exos.procedure_call);
 }
 
 static void run_getpid(struct operations *base) {
@@ -67,9 +31,15 @@ static void run_getpid_stack(struct operations *base) {
 
 /* ---- Table 5: an exception goes to the application, which skips the instruction ---- */
 
-/* A page that may be read, and not written. */
+/* A page that may be read, and not written; its exceptions go past the library. */
 static enum error_code prepare_page(struct operations *base, struct error *error) {
-    return pages_make(system_of(base), 1, false, error);
+    struct exos_system *system = system_of(base);
+    const enum error_code code = exos_vm_grow(&system->vm, 1, error);
+    if (code == OK) {
+        system->own_handler = true;
+        exos_vm_protect(&system->vm, EXOS_DATA_AT, 1, AEGIS_READ_ONLY);
+    }
+    return code;
 }
 
 static void run_unaligned(struct operations *base) {
@@ -111,7 +81,7 @@ const struct aegis_program exos_partner_program = {.name = "partner", .entered =
 /* ---- a working set ---- */
 
 static enum error_code prepare_walk(struct operations *base, struct error *error) {
-    return pages_make(system_of(base), system_of(base)->plan.pages, true, error);
+    return exos_vm_grow(&system_of(base)->vm, system_of(base)->plan.pages, error);
 }
 
 static void run_walk(struct operations *base) {
@@ -124,15 +94,14 @@ static void run_walk(struct operations *base) {
 
 /* ---- a page's rights ---- */
 
+/* Below the library: a translation inserted anew. */
 static enum error_code prepare_protect(struct operations *base, struct error *error) {
-    return pages_make(system_of(base), 1, true, error);
+    return exos_vm_grow(&system_of(base)->vm, 1, error);
 }
 
 static void set_right(struct exos_system *system, bool write) {
-    system->pages[0].write = write;
-    step(system, &system->profile.exos.page_lookup);
-    const enum error_code code =
-        aegis_tlb_insert(system->measured, EXOS_DATA_AT, &system->pages[0].handle, write, NULL);
+    exos_step(system, &system->profile.vm.page_walk);
+    const enum error_code code = aegis_tlb_insert(system->measured, EXOS_DATA_AT, &system->vm.handles[0], write, NULL);
     SIM_ASSERT(code == OK);
 }
 
@@ -153,4 +122,19 @@ const struct operation exos_operations[] = {
     {"transfer", "a protected control transfer to another environment, and one back", NULL, run_transfer},
     {"walk", "a load from each of `pages` pages", prepare_walk, run_walk},
     {"protect", "the right to write a page taken away, and given back", prepare_protect, run_protect},
+    {"dirty", "whether a page is dirty", exos_prepare_pages, exos_run_dirty},
+    {"prot1", "a page protected from reading", exos_prepare_pages, exos_run_protect_one},
+    {"protect_pages", "`pages` pages protected from reading, in one call", exos_prepare_pages, exos_run_protect_all},
+    {"unprotect_pages", "`pages` pages unprotected, in one call", exos_prepare_pages, exos_run_unprotect_all},
+    {"trap", "an access to a protected page, handled by the application", exos_prepare_trap, exos_run_trap},
+    {"appel1", "a protected page accessed, its handler protecting another and unprotecting it", exos_prepare_appel1,
+     exos_run_appel1},
+    {"appel2", "`pages` pages protected, each accessed in random order, and unprotected", exos_prepare_appel2,
+     exos_run_appel2},
+    {"pipe", "a word through a pipe, and one back", NULL, exos_run_pipe},
+    {"pipe_inlined", "the same with the pipe's procedures expanded in line", NULL, exos_run_pipe_inlined},
+    {"shm", "a counter in shared memory counted on by turns, there and back", NULL, exos_run_counter},
+    {"lrpc", "a call of a server that is not trusted with registers, and its reply", NULL, exos_run_call},
+    {"compute", "a slice's worth of computing, with `tickets` of six under a stride scheduler", NULL, exos_run_compute},
+    {"tlrpc", "a call of a server that is", NULL, exos_run_trusting_call},
     {0}};

@@ -12,7 +12,6 @@ const struct param exos_cost_params[] = {
     EXOS_COST(exception_handler, "the application's handler of an exception, and back behind the instruction"),
     EXOS_COST(context_save, "saving a context, beside its stores"),
     EXOS_COST(context_restore, "restoring a context, beside its loads"),
-    EXOS_COST(page_lookup, "an entry of a linear page table found, on a miss"),
     EXOS_COST(revoke_choose, "choosing a frame to give back"),
     EXOS_COST(stride_pick, "the stride scheduler: the client with the least pass, and its next pass"),
     {0}};

@@ -1,4 +1,5 @@
 /* exos_system.c: Aegis with the library OS, as a set of operations. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "kernel_model/common/system.h"
@@ -8,7 +9,7 @@
 /* ---- configuration ---- */
 
 struct profile_file {
-    const struct config_node *aegis, *exos;
+    const struct config_node *aegis, *exos, *vm, *ipc;
 };
 static const struct param profile_params[] = {
     {.key = "aegis", .type = PARAM_NODE, .offset = offsetof(struct profile_file, aegis), .help = "the kernel's steps"},
@@ -16,6 +17,14 @@ static const struct param profile_params[] = {
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, exos),
      .help = "the library's steps, and the measuring program's"},
+    {.key = "vm",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, vm),
+     .help = "the library's virtual memory"},
+    {.key = "ipc",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, ipc),
+     .help = "the library's communication"},
     {0}};
 
 struct entry_file {
@@ -23,6 +32,18 @@ struct entry_file {
     const struct config_node *profile;
     struct aegis_config config;
 };
+
+static bool bind_profile(const struct config_node *node, struct exos_profile *profile,
+                         struct diagnostics *diagnostics) {
+    struct profile_file file = {0};
+    if (!config_bind(node, profile_params, &file, diagnostics)) {
+        return false;
+    }
+    bool good = config_bind(file.aegis, aegis_cost_params, &profile->aegis, diagnostics);
+    good = config_bind(file.exos, exos_cost_params, &profile->exos, diagnostics) && good;
+    good = config_bind(file.vm, exos_vm_cost_params, &profile->vm, diagnostics) && good;
+    return config_bind(file.ipc, exos_ipc_cost_params, &profile->ipc, diagnostics) && good;
+}
 
 static bool bind_entry(const struct config_node *node, struct exos_system *system, struct diagnostics *diagnostics) {
     enum { ENTRY_ROWS = 2, ROWS_MAX = 32 };
@@ -35,18 +56,11 @@ static bool bind_entry(const struct config_node *node, struct exos_system *syste
         rows[ENTRY_ROWS + i].offset += offsetof(struct entry_file, config);
     }
     struct entry_file entry = {0};
-    struct profile_file profile = {0};
-    bool good = config_bind(node, rows, &entry, diagnostics);
-    if (!good) {
+    if (!config_bind(node, rows, &entry, diagnostics)) {
         return false;
     }
     system->config = entry.config;
-    good = config_bind(entry.profile, profile_params, &profile, diagnostics);
-    if (!good) {
-        return false;
-    }
-    good = config_bind(profile.aegis, aegis_cost_params, &system->profile.aegis, diagnostics);
-    return config_bind(profile.exos, exos_cost_params, &system->profile.exos, diagnostics) && good;
+    return bind_profile(entry.profile, &system->profile, diagnostics);
 }
 
 static struct operations *create(struct machine *machine, const struct config_node *node,
@@ -71,7 +85,9 @@ static struct operations *create(struct machine *machine, const struct config_no
 static void destroy(struct operations *base) {
     struct exos_system *system = (struct exos_system *)base;
     aegis_free(system->aegis);
-    free(system->pages);
+    exos_vm_free(&system->vm);
+    free(system->permutation);
+    random_stream_free(system->order);
     free(system);
 }
 
@@ -115,8 +131,10 @@ static void measured_main(struct aegis_environment *environment) {
 static enum r3000_resume measured_exception(struct aegis_environment *environment,
                                             const struct aegis_exception *exception) {
     struct exos_system *system = environment->state;
-    if (exos_page_fault(system, exception)) {
-        return R3000_RETRY;
+    enum r3000_resume resume = R3000_SKIP;
+    const bool past_library = system->own_handler && exception->code == R3000_MOD;
+    if (!past_library && exos_vm_fault(&system->vm, exception, &resume)) {
+        return resume;
     }
     return exos_skip(environment, &system->profile.exos);
 }
@@ -145,7 +163,14 @@ static enum error_code begin(struct operations *base, const struct operations_pl
     if (system->measured == NULL || system->partner == NULL) {
         return error->code;
     }
-    const enum error_code code = aegis_slice_allocate(system->measured, AEGIS_ANY_POSITION, &slice, error);
+    system->vm.environment = system->measured;
+    system->vm.costs = &system->profile.vm;
+    enum error_code code = exos_make_peers(system, error);
+    if (code == OK) {
+        code = exos_is_planned(system, exos_run_compute, NULL)
+                   ? exos_make_scheduler(system, error)
+                   : aegis_slice_allocate(system->measured, AEGIS_ANY_POSITION, &slice, error);
+    }
     if (code == OK) {
         aegis_start(system->aegis);
     }
@@ -161,16 +186,26 @@ static void declare_components(void) {
 }
 
 static void visit_stats(const struct operations *base, const struct stats_sink *sink) {
-    aegis_visit_stats(((const struct exos_system *)base)->aegis, sink);
+    const struct exos_system *system = (const struct exos_system *)base;
+    aegis_visit_stats(system->aegis, sink);
+    stats_counter(sink, "exos.vm", "traps", system->vm.traps);
+    stats_counter(sink, "exos.vm", "misses", system->vm.misses);
+    stats_counter(sink, "exos.vm", "dirtied", system->vm.dirtied);
+    stats_counter(sink, "exos.vm", "hash_probes", system->vm.probes);
 }
 
 static void reset_stats(struct operations *base) {
-    aegis_reset_stats(((struct exos_system *)base)->aegis);
+    struct exos_system *system = (struct exos_system *)base;
+    aegis_reset_stats(system->aegis);
+    system->vm.traps = system->vm.misses = system->vm.dirtied = system->vm.probes = 0;
 }
 
 static void visit_table(const struct param *rows, const void *costs, const char *prefix,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     for (const struct param *row = rows; row->key != NULL; row++) {
+        if (row->type != PARAM_COST) {
+            continue;
+        }
         char key[96];
         (void)snprintf(key, sizeof key, "%s.%s", prefix, row->key);
         visit(context, key, (const struct cost *)(const void *)((const char *)costs + row->offset));
@@ -182,6 +217,8 @@ static void visit_costs(const struct operations *base,
     const struct exos_system *system = (const struct exos_system *)base;
     visit_table(aegis_cost_params, &system->profile.aegis, "aegis", visit, context);
     visit_table(exos_cost_params, &system->profile.exos, "exos", visit, context);
+    visit_table(exos_vm_cost_params, &system->profile.vm, "vm", visit, context);
+    visit_table(exos_ipc_cost_params, &system->profile.ipc, "ipc", visit, context);
 }
 
 const struct operations_ops aegis_operations_ops = {

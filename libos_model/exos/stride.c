@@ -1,6 +1,7 @@
 #include "libos_model/exos/stride.h"
 
 #include "kernel_model/exo/slice.h"
+#include "libos_model/exos/exos.h"
 
 void stride_add(struct stride *stride, struct aegis_environment *environment, uint64_t tickets) {
     SIM_ASSERT(stride->count < STRIDE_CLIENTS_MAX && tickets > 0);

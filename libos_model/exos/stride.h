@@ -5,7 +5,9 @@
 #ifndef STILLSUIT_LIBOS_MODEL_EXOS_STRIDE_H
 #define STILLSUIT_LIBOS_MODEL_EXOS_STRIDE_H
 
-#include "libos_model/exos/exos.h"
+#include "kernel_model/exo/aegis.h"
+
+struct exos_costs;
 
 enum { STRIDE_CLIENTS_MAX = 32 };
 
