@@ -137,4 +137,5 @@ const struct operation exos_operations[] = {
     {"lrpc", "a call of a server that is not trusted with registers, and its reply", NULL, exos_run_call},
     {"compute", "a slice's worth of computing, with `tickets` of six under a stride scheduler", NULL, exos_run_compute},
     {"tlrpc", "a call of a server that is", NULL, exos_run_trusting_call},
+    {"udp", "`round_trips` datagrams to the far end of the wire and back", NULL, exos_run_udp},
     {0}};
