@@ -151,6 +151,16 @@ static void build_far_end(struct kernel_bench *bench, const struct operations_op
     bench->far_system = ops->create(bench->far_machine, bench->point->system_node, diagnostics);
 }
 
+static void build_network(struct kernel_bench *bench, const struct operations_ops *ops,
+                          struct diagnostics *diagnostics) {
+    const bool needed = needs_wire(bench, ops);
+    if (!needed && bench->plan.count > 0 && bench->wire_node != NULL) {
+        diagnostics_at(diagnostics, bench->wire_node, "kernel.wire: has no effect: nothing that is repeated uses it");
+    } else if (needed && bench->machine != NULL && bench->system != NULL) {
+        build_far_end(bench, ops, diagnostics);
+    }
+}
+
 static bool build(struct kernel_bench *bench, const struct plan_point *point, struct diagnostics *diagnostics) {
     memset(bench, 0, sizeof *bench);
     bench->point = point;
@@ -175,9 +185,7 @@ static bool build(struct kernel_bench *bench, const struct plan_point *point, st
     if (ops != NULL) {
         read_operations(bench, ops, diagnostics);
         bench->system = ops->create(bench->machine, point->system_node, diagnostics);
-        if (needs_wire(bench, ops) && bench->machine != NULL && bench->system != NULL) {
-            build_far_end(bench, ops, diagnostics);
-        }
+        build_network(bench, ops, diagnostics);
     }
     return diagnostics->errors == errors && bench->system != NULL;
 }
