@@ -11,6 +11,7 @@
 #include "hw/wire.h"
 #include "kernel_model/exo/exokernel.h"
 #include "kernel_model/linux/linux_system.h"
+#include "libos_model/libos_profile.h"
 #include "stack/fs/fs.h"
 #include "stack/tcp.h"
 #include "stack/tcp_stack.h"
@@ -54,6 +55,8 @@ static void add_tables(struct topics *topics) {
         {"of a profile", "filesystem", "costs of a file system, one section each", fs_cost_params, NULL},
         {"of a profile", "stack/tcp", "costs of TCP, wherever it is placed", tcp_stack_params, NULL},
         {"of a profile", "exokernel", "costs of the exokernel's calls", exo_cost_params, NULL},
+        {"of a profile", "storage", "costs of a library OS's storage", libos_storage_cost_params, NULL},
+        {"of a system", "libos/storage", "what a library OS has of a drive", libos_storage_params, NULL},
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; ++i) {
         add(topics, &tables[i]);

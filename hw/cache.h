@@ -24,6 +24,7 @@ struct cache_config {
     uint64_t l1_bytes, l1_ways, l1_cycles;
     uint64_t l2_bytes, l2_ways, l2_cycles;
     uint64_t llc_bytes, llc_ways, llc_cycles;
+    uint64_t peer_cycles; /* a line that another core has modified in its own caches; as llc_cycles at least */
     uint64_t ddio_ways;
     uint64_t line_fill_buffers; /* misses of one core that overlap in a sequential access */
     sim_time dram_latency;

@@ -30,6 +30,9 @@ const struct param cache_params[] = {
     ROW(llc_ways, PARAM_INTEGER, "20", "1", "64", "ways of the LLC"),
     ROW(llc_cycles, PARAM_CYCLES, "30 cycles", "0 cycles", "10000 cycles",
         "load that hits the LLC; 26 to 34 by slice on Sandy Bridge"),
+    ROW(peer_cycles, PARAM_CYCLES, "60 cycles", "0 cycles", "10000 cycles",
+        "load of a line that another core has modified (Intel 64 Optimization Manual, Sandy Bridge: dirty hit in "
+        "other cores' L1 and L2); llc_cycles at least"),
     ROW(ddio_ways, PARAM_INTEGER, "2", "0", "64", "ways of the LLC that device writes may allocate in; 0: DDIO off"),
     ROW(line_fill_buffers, PARAM_INTEGER, "10", "1", "1024", "misses of one core that overlap in a sequential access"),
     ROW(dram_latency, PARAM_TIME, "80 ns", "0 ns", "100 us",
@@ -137,6 +140,10 @@ struct cache *cache_create(const struct cache_config *config, unsigned cores, co
     }
     cache->l2_stall = config->l2_cycles - config->l1_cycles;
     cache->llc_stall = config->llc_cycles - config->l1_cycles;
+    cache->peer_stall = cache->llc_stall;
+    if (config->peer_cycles > config->llc_cycles) {
+        cache->peer_stall = config->peer_cycles - config->l1_cycles;
+    }
     cache->dram_stall = dram_cycles - config->l1_cycles;
     cache->llc_latency = sim_clock_time(clock, config->llc_cycles);
     cache->dram_line = CACHE_LINE_BYTES * SIM_S / config->dram_bandwidth_bytes_per_s;
@@ -172,6 +179,7 @@ void cache_visit_stats(const struct cache *cache, const struct stats_sink *sink)
         {"l2_misses", counters->l2_misses},
         {"llc_misses", counters->llc_misses},
         {"upgrades", counters->upgrades},
+        {"core_to_core", counters->transfers},
         {"write_backs", counters->write_backs},
         {"back_invalidations", counters->back_invalidations},
         {"dma_write_lines", counters->dma_write_lines},

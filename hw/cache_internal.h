@@ -9,7 +9,12 @@
 #include "hw/cache.h"
 #include "hw/cache_search.h"
 
-enum { CACHE_LINE_BYTES = 64, CACHE_ADDRESS_BITS = 37, CACHE_HOST_LINE_BYTES = 64 };
+enum {
+    CACHE_LINE_BITS = 6,
+    CACHE_LINE_BYTES = 1 << CACHE_LINE_BITS,
+    CACHE_ADDRESS_BITS = 37,
+    CACHE_HOST_LINE_BYTES = 64
+};
 
 /* L1 or L2 of one core. A set is an entry for each way, tag << 1 | owned, and then
  * the stamp of the way's last use, 0 if it is free: for 8 ways one line of the host,
@@ -49,7 +54,7 @@ enum { CACHE_PRESENCE_BITS = 31 };
 #define CACHE_DIRTY (UINT32_C(1) << CACHE_PRESENCE_BITS)
 
 struct cache_counters {
-    uint64_t touches, l1_misses, l2_misses, llc_misses, write_backs, back_invalidations, upgrades;
+    uint64_t touches, l1_misses, l2_misses, llc_misses, write_backs, back_invalidations, upgrades, transfers;
     uint64_t dma_write_lines, dma_write_hits, dma_read_lines, dma_read_hits, dma_invalidations, dma_write_backs;
 };
 
@@ -61,8 +66,8 @@ struct cache {
     unsigned char *llc_block; /* what llc lies in */
     unsigned char *llc;       /* llc_sets times llc_set_bytes */
     uint32_t llc_set_bytes, llc_sets, llc_ways, ddio_ways;
-    uint64_t llc_modulus;                     /* for line % llc_sets without a division */
-    uint64_t l2_stall, llc_stall, dram_stall; /* cycles beyond an L1 hit */
+    uint64_t llc_modulus;                                 /* for line % llc_sets without a division */
+    uint64_t l2_stall, llc_stall, peer_stall, dram_stall; /* cycles beyond an L1 hit */
     sim_time llc_latency;
     sim_time dram_line;       /* a line at the memory's bandwidth */
     sim_time dram_busy_until; /* as devices see it */

@@ -79,11 +79,11 @@ enum error_code libos_event_wait(struct system_thread *base, struct system_event
     begin(thread);
     libos_charge(thread, LIBOS_poll);
     cpu_run(thread->context);
-    libos_take_all(thread);
+    bool taken = libos_take_all(thread);
     begin(thread);
     *count = collect(thread, set, events, capacity);
-    while (*count == 0) {
-        libos_turn(thread, how);
+    while (*count == 0 && !taken) { /* what storage has finished returns, too */
+        taken = libos_turn(thread, how);
         begin(thread);
         *count = collect(thread, set, events, capacity);
     }

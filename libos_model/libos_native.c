@@ -1,7 +1,7 @@
 /* libos_native.c: "arrakis_native": the application works on packets where they lie:
  * receive_packet gives it one, send_packet takes it, and the buffer comes back to
  * the pool once the NIC has sent it. */
-#include "libos_model/libos_net.h"
+#include "libos_model/libos_storage.h"
 #include "libos_model/libos_systems.h"
 
 static struct system *create(struct machine *machine, const struct config_node *node, struct diagnostics *diagnostics) {
@@ -50,6 +50,15 @@ const struct system_ops arrakis_native_ops = {
     .receive = receive,
     .send = send,
     .compute = libos_compute,
+    .file_open = libos_file_open,
+    .file_write = libos_file_write,
+    .file_read = libos_file_read,
+    .file_sync = libos_file_sync,
+    .log_open = libos_log_open,
+    .log_append = libos_log_append,
+    .log_wait = libos_log_wait,
+    .log_trim = libos_log_trim,
+    .log_pop = libos_log_pop,
     .thread_context = libos_thread_context,
     .misbehave = libos_misbehave,
     .visit_stats = libos_visit_stats,

@@ -32,6 +32,7 @@ struct libos_system {
     struct libos_profile profile;
     struct exo_kernel *kernel;
     struct device *nic;
+    struct exo_drive *drive; /* NULL: none */
     struct libos_process *processes, **processes_end;
     uint32_t process_count;
     bool streams; /* some thread has TCP */
@@ -43,9 +44,17 @@ struct libos_process {
     struct exo_environment *environment;
     struct exo_handle function;
     uint64_t registers; /* the function's, in its address space */
+    struct libos_region *regions;
+    struct libos_drive *drive; /* NULL: the system has none */
     uint8_t mac[6];
     struct libos_thread *threads;
     char name[32];
+};
+
+/* Memory of the process, where processor and devices find it. */
+struct libos_region {
+    struct libos_region *next;
+    uint64_t physical, device_address, length_bytes;
 };
 
 /* A packet in a buffer of the thread's pool, between arrival and the NIC. */
@@ -64,6 +73,18 @@ struct libos_packet {
 struct libos_neighbour {
     uint32_t ip; /* 0: none */
     uint8_t mac[6];
+};
+
+/* Something that a thread polls beside its receive ring, such as a storage queue:
+ * whatever the thread waits for, what comes here is taken. */
+struct libos_source {
+    struct libos_source *next;
+    bool (*ready)(const struct libos_source *source);    /* memory says that something is there */
+    bool (*busy)(const struct libos_source *source);     /* something will come: the thread must not sleep */
+    uint64_t (*line)(const struct libos_source *source); /* that changes when it does; physical */
+    void (*take)(struct libos_source *source);           /* [thread] takes what is there */
+    void *context;
+    struct memory_watch watch;
 };
 
 struct libos_counters {
@@ -93,7 +114,10 @@ struct libos_thread {
     struct udp_stack stack;
     struct random_stream *random;
     struct memory_watch watch;
+    struct libos_source *sources;        /* in the order in which they came */
+    struct libos_storage *storage;       /* NULL: the system has no drive */
     uint64_t lines_at[LIBOS_STEP_COUNT]; /* working sets of the steps */
+    uint64_t storage_lines_at;           /* and of storage's */
     struct libos_tcp *tcp;               /* NULL: none */
     bool asleep;                         /* at its end point */
     struct libos_packet *packets;        /* by buffer */
@@ -172,6 +196,19 @@ void libos_charge(struct libos_thread *thread, enum libos_step step);
 void libos_stage(struct libos_thread *thread, ledger_component component, struct request *request);
 /* Zeroed memory of the process, whole frames; physical address, 0 on error. */
 uint64_t libos_memory(struct libos_process *process, uint64_t length_bytes, struct error *error);
+/* The region of the process's that has all of these bytes; NULL: none has. */
+const struct libos_region *libos_region_of(const struct libos_process *process, uint64_t physical,
+                                           uint64_t length_bytes);
+
+/* ---- libos_sources.c ---- */
+void libos_source_add(struct libos_thread *thread, struct libos_source *source);
+/* Takes what is there; false if nothing was. */
+bool libos_sources_take(struct libos_thread *thread);
+/* Memory says that a packet, a timer or a source's thing is there. */
+bool libos_is_something_there(const struct libos_thread *thread);
+/* Waits until something is there: spins, or sleeps if `how` says so and nothing is under
+ * way at a source. Takes nothing. */
+void libos_idle(struct libos_thread *thread, enum system_wait how);
 
 /* ---- libos_socket.c ---- */
 enum error_code libos_socket_open_udp(struct system_thread *thread, uint16_t port, struct system_socket **socket);
@@ -182,10 +219,11 @@ bool libos_socket_is_ready(const struct libos_socket *socket);
 enum error_code libos_socket_filter(struct libos_thread *thread, uint8_t protocol, uint16_t port,
                                     struct exo_handle *filter);
 /* One turn of waiting, the only one there is: housekeeping; then, unless something is
- * there, spins or sleeps until a packet has come or a timer is due; takes one of them. */
-void libos_turn(struct libos_thread *thread, enum system_wait how);
-/* Takes all that is there, without waiting. */
-void libos_take_all(struct libos_thread *thread);
+ * there, spins or sleeps until a packet has come, a timer is due or a source has
+ * something; takes one of each. True: a source had something. */
+bool libos_turn(struct libos_thread *thread, enum system_wait how);
+/* Takes all that is there, without waiting; the answer as above. */
+bool libos_take_all(struct libos_thread *thread);
 /* The next packet for a socket, its work begun in "net_stack_in"; NULL if none has
  * arrived. Its buffer is the caller's. */
 struct libos_packet *libos_receive_packet(struct libos_thread *thread, struct libos_socket *socket);

@@ -1,6 +1,6 @@
 /* libos_posix.c: "arrakis_posix": POSIX sockets in the library: the payload is copied
  * between packets and the application's memory, as recvfrom and sendto have it. */
-#include "libos_model/libos_net.h"
+#include "libos_model/libos_storage.h"
 #include "libos_model/libos_systems.h"
 
 static struct system *create(struct machine *machine, const struct config_node *node, struct diagnostics *diagnostics) {
@@ -75,6 +75,15 @@ const struct system_ops arrakis_posix_ops = {
     .receive = receive,
     .send = send,
     .compute = libos_compute,
+    .file_open = libos_file_open,
+    .file_write = libos_file_write,
+    .file_read = libos_file_read,
+    .file_sync = libos_file_sync,
+    .log_open = libos_log_open,
+    .log_append = libos_log_append,
+    .log_wait = libos_log_wait,
+    .log_trim = libos_log_trim,
+    .log_pop = libos_log_pop,
     .socket_listen_tcp = libos_stream_listen,
     .socket_accept = libos_stream_accept,
     .socket_close = libos_stream_close,

@@ -37,6 +37,11 @@ const struct param libos_profile_params[] = {
      .type = PARAM_NODE,
      .offset = offsetof(struct libos_profile, exokernel_node),
      .help = "costs of the exokernel's calls"},
+    {.key = "storage",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct libos_profile, storage_node),
+     .default_text = "none",
+     .help = "costs of storage: driver, log, files"},
     {0}};
 
 static const unsigned step_systems[LIBOS_STEP_COUNT] = {
@@ -57,6 +62,9 @@ bool libos_profile_bind(const struct config_node *node, struct libos_profile *pr
     }
     if (profile->exokernel_node != NULL) {
         good = config_bind(profile->exokernel_node, exo_cost_params, &profile->exokernel, diagnostics) && good;
+    }
+    if (profile->storage_node != NULL) {
+        good = config_bind(profile->storage_node, libos_storage_cost_params, &profile->storage, diagnostics) && good;
     }
     return good;
 }
@@ -146,6 +154,18 @@ const struct param libos_config_params[] = {
     ROW("port_share", PARAM_INTEGER, limits.ports, "1024", "0", "65536", "ports that a process's filters may name"),
     ROW("filter_share", PARAM_INTEGER, limits.filters, "64", "0", "65536", "filters that a process may have"),
     ROW("queue_share", PARAM_INTEGER, limits.queues, "8", "0", "1024", "queue pairs that a process may have"),
+    {.key = "storage",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct libos_config, storage_node),
+     .default_text = "none",
+     .help = "the drive whose virtual functions are granted; left out: none"},
+    ROW("storage_interface_share", PARAM_INTEGER, limits.storage_interfaces, "4", "0", "64",
+        "virtual storage interfaces that a process may have"),
+    ROW("storage_queue_share", PARAM_INTEGER, limits.storage_queues, "8", "0", "1024",
+        "queue pairs of them that a process may have"),
+    ROW("storage_area_share", PARAM_INTEGER, limits.storage_areas, "16", "0", "1024",
+        "virtual storage areas that a process may own"),
+    ROW("storage_share", PARAM_BYTES, limits.storage_bytes, "1 TiB", NULL, NULL, "bytes of them together"),
     ROW("frame_share", PARAM_INTEGER, limits.frames, "65536", "0", "16777216", "page frames that a process may have"),
     {0}};
 
@@ -207,7 +227,7 @@ bool libos_config_bind(const struct config_node *node, struct libos_config *conf
     memset(config, 0, sizeof *config);
     const bool bound = config_bind(node, rows, config, diagnostics);
     if (!config_bind(config->tcp_node, tcp_config_params, &config->tcp, diagnostics) || !bound ||
-        !check(node, config, diagnostics)) {
+        !check(node, config, diagnostics) || !libos_storage_config_bind(config, diagnostics)) {
         return false;
     }
     config->limits.address = config->ip;

@@ -50,21 +50,33 @@ enum libos_step {
         LIBOS_STEP_COUNT
 };
 
+/* Of what a system with a drive does; section `storage` of the profile, which others
+ * need not have. */
+struct libos_storage_costs {
+    struct cost submit, complete;       /* driver: a command, a completion */
+    struct cost log_create, log_append; /* an entry from the pool; its header, its place */
+    struct cost log_checksum_per_kib, log_complete;
+    struct cost file_call, file_page; /* a call of the file layer; a page of it in memory */
+};
+extern const struct param libos_storage_cost_params[];
+uint64_t libos_storage_working_set_bytes(const struct libos_storage_costs *costs);
+
 struct libos_profile {
     struct cost steps[LIBOS_STEP_COUNT];
     double variation; /* coefficient of variation of a stage's code cycles */
-    const struct config_node *stack_node, *exokernel_node;
+    const struct config_node *stack_node, *exokernel_node, *storage_node;
     struct udp_stack_costs stack;
     struct cost stream_steps[LIBOS_STREAM_STEP_COUNT];
     struct tcp_stack_costs tcp;
     struct exo_costs exokernel;
+    struct libos_storage_costs storage;
 };
 extern const struct param libos_profile_params[];
 
 /* Fills a profile from `profile:`; false if anything was reported. */
 bool libos_profile_bind(const struct config_node *node, struct libos_profile *profile, struct diagnostics *diagnostics);
-/* Calls `visit` for every cost that a run of such a system charges; `streams`: one
- * with TCP. */
+/* Calls `visit` for every cost that a run of such a system charges (those of storage
+ * depend on what the script does, and are left out); `streams`: one with TCP. */
 void libos_profile_visit(const struct libos_profile *profile, enum libos_kind kind, bool checksum_offload, bool streams,
                          void (*visit)(void *context, const char *key, const struct cost *cost), void *context);
 /* Bytes of memory that the steps and the stack touch, beside packets and rings. */
@@ -72,10 +84,24 @@ uint64_t libos_profile_working_set_bytes(const struct libos_profile *profile);
 /* The same of what threads with TCP need beyond that. */
 uint64_t libos_profile_stream_working_set_bytes(const struct libos_profile *profile);
 
+/* `storage:` of the system's entry. */
+struct libos_storage_config {
+    const char *drive;
+    uint64_t area; /* bytes of the VSA in which a thread's files lie */
+    uint64_t queue;
+    uint64_t log_in_flight, log_entry, log_repair;
+    int log_durability; /* enum persist_durability */
+    uint64_t weight, rate;
+    bool emulation;
+    uint64_t emulation_core, emulation_queue;
+};
+extern const struct param libos_storage_params[];
+
 /* The system's entry. */
 struct libos_config {
     const char *name, *type, *nic, *ip_text, *mac_text;
-    const struct config_node *profile_node;
+    const struct config_node *profile_node, *storage_node;
+    struct libos_storage_config storage; /* if storage_node is not NULL */
     uint64_t ring, buffers, refill_batch;
     uint64_t rate_limit; /* bits a second of each thread's queue; 0: none */
     bool checksum_offload;
@@ -87,6 +113,8 @@ struct libos_config {
     uint8_t mac[6];
 };
 extern const struct param libos_config_params[];
+/* Binds `storage:`, if the entry has it; libos_config_bind does. */
+bool libos_storage_config_bind(struct libos_config *config, struct diagnostics *diagnostics);
 
 /* Fills the configuration of an entry; false if anything was reported. */
 bool libos_config_bind(const struct config_node *node, struct libos_config *config, struct diagnostics *diagnostics);

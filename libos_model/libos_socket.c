@@ -191,67 +191,33 @@ struct libos_packet *libos_receive_packet(struct libos_thread *thread, struct li
 
 /* ---- waiting ---- */
 
-static void line_written(void *context) {
-    cpu_spin_wake(context);
-}
-
-static bool is_something_there(const struct libos_thread *thread) {
-    return vf_rx_ready(&thread->driver) || libos_tcp_timer_is_due(thread);
-}
-
-/* Polls until a packet is ready. Between two polls nothing needs simulating: the
- * line is in L1 until the NIC writes it, which the watch tells. */
-static void spin(struct libos_thread *thread) {
-    struct memory *memory = thread->driver.memory;
-    const uint64_t cycles = libos_system_of(thread)->profile.steps[LIBOS_poll].cycles;
-    while (!is_something_there(thread)) {
-        memory_watch_set(memory, &thread->watch, vf_rx_line(&thread->driver), line_written, thread->context);
-        cpu_spin(thread->context, cycles, vf_components.poll);
-        memory_watch_clear(memory, &thread->watch);
-    }
-}
-
-/* Sleeps until the doorbell rings. The interrupt is armed first and the ring looked
- * at again, so that no packet can fall between the two. */
-static void sleep_for_packet(struct libos_thread *thread) {
-    struct error error = {OK, ""};
-    vf_interrupt_arm(&thread->driver, thread->context);
-    if (is_something_there(thread)) {
-        return;
-    }
-    thread->counters.sleeps++;
-    thread->asleep = true;
-    const enum error_code code = exo_end_point_wait(thread->thread, &thread->end_point, &error);
-    thread->asleep = false;
-    SIM_ASSERT_MSG(code == OK, "%s", error.text);
-}
-
-static void take_one(struct libos_thread *thread) {
+/* What is there of each kind; whether a source had something. */
+static bool take_one(struct libos_thread *thread) {
     if (libos_tcp_timer_is_due(thread)) {
         libos_tcp_timers(thread);
     }
+    const bool taken = libos_sources_take(thread);
     if (vf_rx_ready(&thread->driver)) {
         input(thread);
     }
+    return taken;
 }
 
-void libos_turn(struct libos_thread *thread, enum system_wait how) {
+bool libos_turn(struct libos_thread *thread, enum system_wait how) {
     vf_housekeep(&thread->driver, thread->context);
     thread->stack.variation = 1.0;
     cpu_work_for(thread->context, vf_components.poll, NULL);
     libos_charge(thread, LIBOS_poll);
-    if (how == SYSTEM_WAIT_SPIN) {
-        spin(thread);
-    } else if (!is_something_there(thread)) {
-        sleep_for_packet(thread);
-    }
-    take_one(thread);
+    libos_idle(thread, how);
+    return take_one(thread);
 }
 
-void libos_take_all(struct libos_thread *thread) {
-    while (is_something_there(thread)) {
-        take_one(thread);
+bool libos_take_all(struct libos_thread *thread) {
+    bool taken = false;
+    while (libos_is_something_there(thread)) {
+        taken = take_one(thread) || taken;
     }
+    return taken;
 }
 
 bool libos_socket_is_ready(const struct libos_socket *socket) {

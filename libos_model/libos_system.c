@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "hw/nic/nic.h"
-#include "libos_model/libos_net.h"
+#include "libos_model/libos_storage.h"
+#include "libos_model/persist_log.h"
 
 ledger_component libos_socket_queue;
 
@@ -12,6 +13,8 @@ void libos_declare_components(void) {
     system_declare_components();
     exo_declare_components();
     vf_declare_components();
+    persist_declare_components();
+    libos_storage_declare_components();
     libos_socket_queue = system_components.socket_queue;
 }
 
@@ -27,6 +30,42 @@ static struct device *find_nic(const struct libos_config *config, const struct m
         nic = NULL;
     }
     return nic;
+}
+
+/* The drive of `storage:`; false if it is none, or cannot be had. */
+static bool open_drive(struct libos_system *system, const struct config_node *node, struct diagnostics *diagnostics) {
+    const struct libos_storage_config *config = &system->config.storage;
+    struct error error = {OK, ""};
+    if (system->config.storage_node == NULL) {
+        return true;
+    }
+    const struct config_node *place = config_get(system->config.storage_node, "drive");
+    place = place != NULL ? place : node;
+    struct device *device = machine_device(system->base.machine, config->drive);
+    if (device == NULL || device->ops != &nvme_ops) {
+        diagnostics_at(diagnostics, place, "storage: the machine has no NVMe drive \"%s\"", config->drive);
+        return false;
+    }
+    if (system->profile.storage_node == NULL) {
+        diagnostics_at(diagnostics, node, "storage: the profile does not say what storage costs");
+        return false;
+    }
+    const uint64_t bytes = nvme_blocks(device) * nvme_block_bytes(device);
+    if (config->area > bytes) {
+        const struct config_node *area = config_get(system->config.storage_node, "area");
+        diagnostics_at(diagnostics, area != NULL ? area : place, "area: %llu B are more than \"%s\" has, %llu B",
+                       (unsigned long long)config->area, config->drive, (unsigned long long)bytes);
+        return false;
+    }
+    system->drive = exo_drive_add(system->kernel, device, 0, &error);
+    if (system->drive != NULL && config->emulation) {
+        (void)exo_emulation_start(system->drive, (unsigned)config->emulation_core, (uint32_t)config->emulation_queue,
+                                  &error);
+    }
+    if (error.code != OK) {
+        diagnostics_at(diagnostics, place, "storage: %s", error.text);
+    }
+    return error.code == OK;
 }
 
 struct system *libos_create(const struct system_ops *ops, enum libos_kind kind, struct machine *machine,
@@ -50,6 +89,10 @@ struct system *libos_create(const struct system_ops *ops, enum libos_kind kind, 
         if (system->nic != NULL && system->kernel == NULL) {
             diagnostics_at(diagnostics, node, "%s", error.text);
         }
+        if (system->kernel != NULL && !open_drive(system, node, diagnostics)) {
+            exo_kernel_free(system->kernel);
+            system->kernel = NULL;
+        }
     }
     if (system->kernel == NULL) {
         free(system);
@@ -66,6 +109,12 @@ static void process_free(struct libos_process *process) {
     }
     if (process->environment != NULL) {
         exo_environment_destroy(process->environment);
+    }
+    free(process->drive);
+    while (process->regions != NULL) {
+        struct libos_region *region = process->regions;
+        process->regions = region->next;
+        free(region);
     }
     free(process);
 }
@@ -117,7 +166,8 @@ struct system_process *libos_process_create(struct system *base, const char *nam
     process->environment = exo_environment_create(system->kernel, name, &system->config.limits, error);
     if (process->environment == NULL ||
         exo_function_grant(process->environment, system->nic, process->mac, &process->function, error) != OK ||
-        exo_function_map(process->environment, &process->function, &process->registers, error) != OK) {
+        exo_function_map(process->environment, &process->function, &process->registers, error) != OK ||
+        (system->drive != NULL && libos_drive_open(process, error) != OK)) {
         process_free(process);
         return NULL;
     }
@@ -143,6 +193,9 @@ static void visit_thread(const struct libos_thread *thread, const char *instance
     stats_counter(sink, instance, "buffers_refilled", thread->driver.refilled);
     stats_counter(sink, instance, "buffers_reclaimed", thread->driver.reclaimed);
     stats_counter(sink, instance, "doorbells", thread->driver.doorbells);
+    if (thread->storage != NULL) {
+        libos_storage_visit(thread->storage, instance, sink);
+    }
     if (thread->tcp != NULL) {
         tcp_host_visit_stats(&thread->tcp->host, instance, sink);
     }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "libos_model/libos_net.h"
+#include "libos_model/libos_storage.h"
 
 void libos_charge(struct libos_thread *thread, enum libos_step step) {
     struct libos_system *system = libos_system_of(thread);
@@ -31,7 +31,24 @@ uint64_t libos_memory(struct libos_process *process, uint64_t length_bytes, stru
         exo_memory_map(process->environment, &region, true, error) != OK) {
         return 0;
     }
+    struct libos_region *known = malloc(sizeof *known);
+    SIM_ASSERT(known != NULL);
+    *known = (struct libos_region){.next = process->regions,
+                                   .physical = region.physical,
+                                   .device_address = region.device_address,
+                                   .length_bytes = region.length_bytes};
+    process->regions = known;
     return region.physical;
+}
+
+const struct libos_region *libos_region_of(const struct libos_process *process, uint64_t physical,
+                                           uint64_t length_bytes) {
+    const struct libos_region *at = process->regions;
+    while (at != NULL && (physical < at->physical || length_bytes > at->length_bytes ||
+                          physical - at->physical > at->length_bytes - length_bytes)) {
+        at = at->next;
+    }
+    return at;
 }
 
 static void thread_main(void *argument) {
@@ -117,7 +134,8 @@ struct system_thread *libos_thread_create(struct system_process *base, unsigned 
     if (thread->thread != NULL) {
         thread->context = thread->thread->context;
     }
-    if (thread->thread == NULL || place_working_sets(thread, error) != OK || set_up_queue(thread, error) != OK) {
+    if (thread->thread == NULL || place_working_sets(thread, error) != OK || set_up_queue(thread, error) != OK ||
+        (process->drive != NULL && libos_storage_open(thread, error) != OK)) {
         libos_thread_free(thread);
         return NULL;
     }
@@ -130,6 +148,9 @@ struct system_thread *libos_thread_create(struct system_process *base, unsigned 
 void libos_thread_free(struct libos_thread *thread) {
     struct exo_environment *environment = thread->process->environment;
     struct error ignored;
+    if (thread->storage != NULL && thread->storage->queue.type != EXO_NONE) {
+        (void)exo_revoke(environment, &thread->storage->queue, &ignored);
+    }
     if (thread->doorbell.type != EXO_NONE) {
         (void)exo_revoke(environment, &thread->doorbell, &ignored);
     }
@@ -140,6 +161,7 @@ void libos_thread_free(struct libos_thread *thread) {
         exo_thread_destroy(thread->thread);
     }
     memory_watch_clear(libos_system_of(thread)->base.machine->memory, &thread->watch);
+    libos_storage_free(thread);
     libos_sockets_free(thread);
     libos_tcp_free(thread);
     vf_driver_fini(&thread->driver);

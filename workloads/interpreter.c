@@ -6,6 +6,7 @@
 #include "sim/engine.h"
 #include "sim/random.h"
 #include "workloads/connections.h"
+#include "workloads/logs.h"
 #include "workloads/script_internal.h"
 
 /* Rounds of the loop at one instant after which it is taken to stand still. */
@@ -36,6 +37,9 @@ enum op_result run_block(struct workload_thread *thread, const struct block *blo
     enum op_result result = OP_DONE;
     for (size_t i = 0; i < block->count && result == OP_DONE; ++i) {
         result = block->ops[i].type->run(thread, block->ops[i].config);
+        if (thread->error.code != OK) { /* also of what ran when an append became durable */
+            result = OP_FAILED;
+        }
     }
     return result;
 }
@@ -125,10 +129,11 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
         thread->files[i].size_bytes = interpreter->script->files[i].size_bytes;
     }
     thread->listeners = calloc(interpreter->script->socket_count + 1, sizeof *thread->listeners);
+    thread->logs = calloc(interpreter->script->log_count + 1, sizeof *thread->logs);
     thread->random = random_stream_create(stream);
     spans_init(&thread->spans, interpreter->script->span_count);
     SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->files != NULL &&
-                       thread->listeners != NULL,
+                       thread->listeners != NULL && thread->logs != NULL,
                    "out of memory");
 }
 
@@ -185,6 +190,7 @@ void interpreter_free(struct interpreter *interpreter) {
         struct workload_thread *thread = &interpreter->threads[i];
         spans_free(&thread->spans);
         connections_free(thread, interpreter->script->socket_count);
+        logs_free(thread, interpreter->script->log_count);
         free(thread->sockets);
         free(thread->buffers);
         free(thread->files);
@@ -247,6 +253,15 @@ void interpreter_spans(const struct interpreter *interpreter, struct spans *out)
     }
 }
 
+/* Counters of operations that a script does not use are left out. */
+static bool is_shown(const struct script *script, unsigned counter) {
+    if (counter < WORKLOAD_MISBEHAVIOURS) {
+        return true;
+    }
+    const char *operation = counter < WORKLOAD_APPENDS ? "misbehave" : counter < WORKLOAD_FILE_WRITES ? "log" : "file";
+    return script_uses(script, operation);
+}
+
 void interpreter_visit_stats(const struct interpreter *interpreter, const struct stats_sink *sink) {
     static const char *const names[WORKLOAD_COUNTERS] = {[WORKLOAD_LOOPS] = "loops",
                                                          [WORKLOAD_WAITS] = "waits",
@@ -255,19 +270,20 @@ void interpreter_visit_stats(const struct interpreter *interpreter, const struct
                                                          [WORKLOAD_SENT] = "sent",
                                                          [WORKLOAD_SEND_FAILURES] = "send_failures",
                                                          [WORKLOAD_COMPUTES] = "computes",
-                                                         [WORKLOAD_FILE_WRITES] = "file_writes",
-                                                         [WORKLOAD_FILE_READS] = "file_reads",
-                                                         [WORKLOAD_FILE_SYNCS] = "file_syncs",
-                                                         [WORKLOAD_FILE_BYTES] = "file_bytes",
                                                          [WORKLOAD_UNANSWERED] = "unanswered",
                                                          [WORKLOAD_MISBEHAVIOURS] = "misbehaviours",
                                                          [WORKLOAD_MISBEHAVIOURS_REFUSED] = "misbehaviours_refused",
-                                                         [WORKLOAD_MISBEHAVIOURS_GRANTED] = "misbehaviours_granted"};
-    const struct script *script = interpreter->script;
-    const bool misbehaves = script_uses(script, "misbehave"), files = script_uses(script, "file");
+                                                         [WORKLOAD_MISBEHAVIOURS_GRANTED] = "misbehaviours_granted",
+                                                         [WORKLOAD_APPENDS] = "log_appends",
+                                                         [WORKLOAD_DURABLE] = "log_durable",
+                                                         [WORKLOAD_POPS] = "log_pops",
+                                                         [WORKLOAD_TRIMS] = "log_trims",
+                                                         [WORKLOAD_FILE_WRITES] = "file_writes",
+                                                         [WORKLOAD_FILE_READS] = "file_reads",
+                                                         [WORKLOAD_FILE_SYNCS] = "file_syncs",
+                                                         [WORKLOAD_FILE_BYTES] = "file_bytes"};
     for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
-        const bool shown = counter < WORKLOAD_MISBEHAVIOURS || (counter < WORKLOAD_FILE_WRITES ? misbehaves : files);
-        if (shown) {
+        if (is_shown(interpreter->script, counter)) {
             stats_counter(sink, interpreter->name, names[counter],
                           interpreter_count(interpreter, (enum workload_counter)counter));
         }

@@ -18,6 +18,7 @@ struct compiler;
 struct workload_thread;
 struct workload_listener;
 struct workload_connection;
+struct workload_log;
 
 /* How the thread goes on after an operation. */
 enum op_result {
@@ -87,6 +88,9 @@ bool compile_use_socket(struct compiler *compiler, const struct config_node *at,
  * fills is reported at the end. */
 bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,
                     uint32_t *index);
+/* Gives a log its index; the index of one declared before. */
+bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+bool compile_use_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
 /* Gives a file its index; the index of one declared before; what is known of it. */
 bool compile_declare_file(struct compiler *compiler, const struct config_node *at, const char *name,
                           uint64_t size_bytes, bool direct, uint32_t *index);
@@ -122,6 +126,11 @@ enum workload_counter {
     WORKLOAD_MISBEHAVIOURS,
     WORKLOAD_MISBEHAVIOURS_REFUSED,
     WORKLOAD_MISBEHAVIOURS_GRANTED,
+    /* Of scripts that use logs. */
+    WORKLOAD_APPENDS,
+    WORKLOAD_DURABLE, /* of them, acknowledged */
+    WORKLOAD_POPS,
+    WORKLOAD_TRIMS,
     WORKLOAD_FILE_WRITES, /* of scripts that use files */
     WORKLOAD_FILE_READS,
     WORKLOAD_FILE_SYNCS,
@@ -146,6 +155,7 @@ struct workload_thread {
     struct system_socket **sockets;       /* by index */
     struct system_buffer *buffers;        /* by index */
     struct workload_listener **listeners; /* by index of the socket; NULL: it is none */
+    struct workload_log *logs;            /* by index */
     struct workload_connection *serving;  /* whose message `serve` runs its block for; NULL: none */
     struct workload_file *files;          /* by index */
     struct request *loop_request;         /* of this round of the loop, where each is one; NULL: none */
@@ -177,6 +187,7 @@ extern const struct op_type op_listen, op_serve;                                
 extern const struct op_type op_compute;                                                /* ops_compute.c */
 extern const struct op_type op_branch, op_repeat;                                      /* ops_control.c */
 extern const struct op_type op_measure;                                                /* ops_measure.c */
+extern const struct op_type op_log, op_append, op_pop, op_trim;                        /* ops_log.c */
 extern const struct op_type op_file, op_write, op_read, op_sync;                       /* ops_file.c */
 extern const struct op_type op_misbehave;                                              /* ops_misbehave.c */
 

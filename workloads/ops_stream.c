@@ -235,7 +235,7 @@ static enum op_result run_for(struct workload_thread *thread, const struct serve
     forget_request(thread, shown);
     thread->serving = NULL;
     thread->current = NULL;
-    connection->buffer.length_bytes = shown->length_bytes;
+    connection->buffer = *shown; /* other memory, if an append keeps the message's */
     *shown = kept;
     return result == OP_FAILED ? OP_FAILED : OP_DONE;
 }

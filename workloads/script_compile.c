@@ -158,6 +158,36 @@ bool compile_use_listener(struct compiler *compiler, const struct config_node *a
            compile_error(compiler, at, "'%s' does not listen for connections ('listen' makes one that does)", name);
 }
 
+bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    struct script *script = compiler->script;
+    for (size_t i = 0; i < script->log_count; ++i) {
+        if (strcmp(script->logs[i], name) == 0) {
+            return compile_error(compiler, at, "a log is called '%s' already", name);
+        }
+    }
+    if (script->log_count == SCRIPT_NAMES_MAX) {
+        return compile_error(compiler, at, "more than %d logs", (int)SCRIPT_NAMES_MAX);
+    }
+    *index = (uint32_t)script->log_count;
+    script->logs[script->log_count++] = name;
+    return true;
+}
+
+bool compile_use_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    const struct script *script = compiler->script;
+    const char *names[SCRIPT_NAMES_MAX + 1] = {NULL};
+    for (size_t i = 0; i < script->log_count; ++i) {
+        if (strcmp(script->logs[i], name) == 0) {
+            *index = (uint32_t)i;
+            return true;
+        }
+        names[i] = script->logs[i];
+    }
+    const char *nearest = config_nearest(name, names);
+    return compile_error(compiler, at, "no log is called '%s'%s%s%s", name, nearest == NULL ? "" : "; did you mean '",
+                         nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
+}
+
 bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,
                     uint32_t *index) {
     struct script *script = compiler->script;

@@ -62,10 +62,10 @@ struct script {
     struct block setup, loop;
     uint64_t operations; /* that it uses: bit n is row n of the table */
     struct script_socket sockets[SCRIPT_NAMES_MAX];
+    const char *logs[SCRIPT_NAMES_MAX];
     const char *spans[SPANS_MAX];
     struct script_file files[SCRIPT_NAMES_MAX];
-    size_t file_count;
-    size_t socket_count, buffer_count, span_count;
+    size_t socket_count, buffer_count, log_count, file_count, span_count;
     struct client_config client;
     const struct config_node *resolved;
 };

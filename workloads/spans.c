@@ -33,6 +33,14 @@ void spans_add(struct spans *spans, size_t index, sim_time duration) {
     }
 }
 
+void spans_swap(struct spans *spans, struct spans_message *message) {
+    const struct spans_message other = *message;
+    message->open = spans->open;
+    memcpy(message->present, spans->present, sizeof message->present);
+    spans->open = other.open;
+    memcpy(spans->present, other.present, sizeof spans->present);
+}
+
 void spans_end(struct spans *spans) {
     if (!spans->open) {
         return;

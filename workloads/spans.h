@@ -30,6 +30,13 @@ void spans_free(struct spans *spans);
 /* A message is taken: the one before is over. Only measured ones are added up. */
 void spans_begin(struct spans *spans, bool measured);
 void spans_add(struct spans *spans, size_t index, sim_time duration);
+/* The message that is under way, put aside: it is not over, and others come before it
+ * goes on. spans_swap exchanges it with the present one. */
+struct spans_message {
+    bool open;
+    sim_time present[SPANS_MAX];
+};
+void spans_swap(struct spans *spans, struct spans_message *message);
 /* The message, if there is one, is over. */
 void spans_end(struct spans *spans);
 /* The end of the warm-up: what was added up is forgotten. */

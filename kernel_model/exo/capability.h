@@ -24,19 +24,22 @@
 
 enum exo_type {
     EXO_NONE,
-    EXO_FRAMES,    /* a run of physical page frames */
-    EXO_FUNCTION,  /* a virtual function of a device */
-    EXO_QUEUE,     /* a queue pair of a function */
-    EXO_FILTER,    /* a part of header space, bound to a function */
-    EXO_DOORBELL,  /* an interrupt vector, bound to an end point */
-    EXO_END_POINT, /* where a thread is notified */
-    EXO_TYPES = 16 /* room: time slices, storage areas */
+    EXO_FRAMES,        /* a run of physical page frames */
+    EXO_FUNCTION,      /* a virtual function of a device */
+    EXO_QUEUE,         /* a queue pair of a function */
+    EXO_FILTER,        /* a part of header space, bound to a function */
+    EXO_DOORBELL,      /* an interrupt vector, bound to an end point */
+    EXO_END_POINT,     /* where a thread is notified */
+    EXO_VSIC,          /* a virtual storage interface: a controller of an NVMe drive, or one emulated */
+    EXO_STORAGE_QUEUE, /* a queue pair of a VSIC */
+    EXO_VSA,           /* a virtual storage area: a part of a drive */
+    EXO_TYPES = 16     /* room: time slices */
 };
 
 enum exo_right {
     EXO_READ = 1,    /* map for reading */
     EXO_WRITE = 2,   /* map for writing */
-    EXO_BIND = 4,    /* make something inside it: a queue, a filter, a doorbell */
+    EXO_BIND = 4,    /* make something inside it: a queue, a filter, a doorbell, a VSA's attachment */
     EXO_CONTROL = 8, /* set its rate, wait on it, revoke it */
     EXO_GRANT = 16,  /* pass it on to another environment */
     EXO_ALL = 31

@@ -7,8 +7,17 @@
 static const uint64_t FIRST_VIRTUAL = UINT64_C(0x100000000000);
 
 struct exo_limits exo_limits_default(void) {
-    return (struct exo_limits){
-        .ports = 1024, .filters = 64, .queues = 8, .frames = 65536, .address = 0, .address_mask = UINT32_MAX};
+    return (struct exo_limits){.ports = 1024,
+                               .filters = 64,
+                               .queues = 8,
+                               .frames = 65536,
+                               .storage_interfaces = 4,
+                               .storage_queues = 8,
+                               .storage_areas = 16,
+                               .storage_bytes = UINT64_C(1) << 40,
+                               .storage_weight = 1,
+                               .address = 0,
+                               .address_mask = UINT32_MAX};
 }
 
 /* Frames of page tables: remembered, to be given back with the environment. */

@@ -14,9 +14,16 @@ struct exo_limits {
     uint64_t filters;               /* capabilities of type filter */
     uint64_t queues;                /* queue pairs */
     uint64_t frames;                /* page frames */
+    uint64_t storage_interfaces;    /* VSICs */
+    uint64_t storage_queues;        /* queue pairs of VSICs */
+    uint64_t storage_areas;         /* VSAs that it owns */
+    uint64_t storage_bytes;         /* of all of them together */
+    uint64_t storage_bytes_per_s;   /* the rate that it may give itself at most; 0: any */
+    uint64_t storage_weight;        /* the weight that it may give itself at most */
     uint32_t address, address_mask; /* local addresses that its filters may name */
 };
-/* 1,024 ports, 64 filters, 8 queues, 65,536 frames, no address. */
+/* 1,024 ports, 64 filters, 8 queues, 65,536 frames, no address; 4 VSICs with 8 queues,
+ * 16 VSAs of 1 TiB together, any rate, weight 1. */
 struct exo_limits exo_limits_default(void);
 
 struct exo_environment {
@@ -28,6 +35,7 @@ struct exo_environment {
     struct iommu_domain *domain;
     struct exo_limits limits;
     uint64_t frames_held, filters_held, queues_held;
+    uint64_t storage_interfaces_held, storage_queues_held;
     uint64_t next_virtual;  /* where the next mapping goes that asks for no address */
     uint64_t *table_frames; /* frames that its page tables take */
     uint32_t table_frame_count, table_frame_capacity;

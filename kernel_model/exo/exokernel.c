@@ -8,6 +8,9 @@
 #include "kernel_model/exo/filter.h"
 #include "kernel_model/exo/scheduler.h"
 #include "kernel_model/exo/vnic.h"
+#include "kernel_model/exo/vsa.h"
+#include "kernel_model/exo/vsic.h"
+#include "kernel_model/exo/vsic_emulation.h"
 #include "sim/random.h"
 #include "stack/udp_stack.h"
 
@@ -15,20 +18,32 @@ struct exo_components exo_components;
 
 #define EXO_COST(name, text)                                                                                           \
     { .key = #name, .type = PARAM_COST, .offset = offsetof(struct exo_costs, name), .help = text }
-const struct param exo_cost_params[] = {EXO_COST(crossing, "a call into the kernel and back, without its own work"),
-                                        EXO_COST(capability_check, "checking one capability: its code and its slot"),
-                                        EXO_COST(memory_allocate, "allocating a run of frames"),
-                                        EXO_COST(memory_map, "mapping a run for processor and devices"),
-                                        EXO_COST(function_grant, "granting a virtual function"),
-                                        EXO_COST(queue_grant, "granting a queue pair"),
-                                        EXO_COST(rate_set, "setting a queue's rate"),
-                                        EXO_COST(filter_check, "checking a filter against one that exists"),
-                                        EXO_COST(filter_install, "installing a checked filter in the NIC"),
-                                        EXO_COST(end_point_wait, "putting a thread to sleep on an end point"),
-                                        EXO_COST(doorbell_interrupt, "from an interrupt vector to its end point"),
-                                        EXO_COST(doorbell_upcall, "notifying a thread that runs"),
-                                        EXO_COST(doorbell_wake, "putting a sleeping thread back onto its core"),
-                                        {0}};
+const struct param exo_cost_params[] = {
+    EXO_COST(crossing, "a call into the kernel and back, without its own work"),
+    EXO_COST(capability_check, "checking one capability: its code and its slot"),
+    EXO_COST(memory_allocate, "allocating a run of frames"),
+    EXO_COST(memory_map, "mapping a run for processor and devices"),
+    EXO_COST(function_grant, "granting a virtual function"),
+    EXO_COST(queue_grant, "granting a queue pair"),
+    EXO_COST(rate_set, "setting a queue's rate"),
+    EXO_COST(filter_check, "checking a filter against one that exists"),
+    EXO_COST(filter_install, "installing a checked filter in the NIC"),
+    EXO_COST(end_point_wait, "putting a thread to sleep on an end point"),
+    EXO_COST(doorbell_interrupt, "from an interrupt vector to its end point"),
+    EXO_COST(doorbell_upcall, "notifying a thread that runs"),
+    EXO_COST(doorbell_wake, "putting a sleeping thread back onto its core"),
+    EXO_COST(vsic_grant, "granting a virtual storage interface"),
+    EXO_COST(storage_queue_grant, "granting a queue pair of one"),
+    EXO_COST(vsa_create, "making, resizing or deleting a storage area"),
+    EXO_COST(vsa_attach, "attaching a storage area to an interface"),
+    EXO_COST(vsa_name, "finding a storage area by name"),
+    EXO_COST(emulation_poll, "VSIC emulation: a turn over the request rings"),
+    EXO_COST(emulation_request, "VSIC emulation: a request's checks"),
+    EXO_COST(emulation_walk, "VSIC emulation: a page-table walk, without its loads"),
+    EXO_COST(emulation_submit, "VSIC emulation: a command for the drive"),
+    EXO_COST(emulation_reap, "VSIC emulation: a completion of the drive's"),
+    EXO_COST(emulation_complete, "VSIC emulation: the answer to the library"),
+    {0}};
 
 void exo_declare_components(void) {
     static const struct ledger_declaration table[] = {{"control_plane", "cpu", "Control plane", NULL},
@@ -37,6 +52,7 @@ void exo_declare_components(void) {
                                                       {0}};
     ledger_component out[3];
     ledger_declare_all(table, out);
+    exo_emulation_declare_components();
     exo_components = (struct exo_components){.control_plane = out[0], .doorbell = out[1], .idle_exit = out[2]};
 }
 
@@ -73,6 +89,8 @@ struct exo_kernel *exo_kernel_create(struct machine *machine, struct exo_costs *
     exo_memory_init(kernel);
     exo_vnic_init(kernel);
     exo_filter_init(kernel);
+    exo_vsic_init(kernel);
+    exo_vsa_init(kernel);
     exo_doorbell_init(kernel);
     exo_scheduler_init(kernel);
     if (kernel->working_set == 0) {
@@ -95,6 +113,7 @@ void exo_kernel_free(struct exo_kernel *kernel) {
     while (kernel->environments != NULL) {
         exo_environment_destroy(kernel->environments);
     }
+    exo_vsa_fini(kernel);
     exo_scheduler_fini(kernel);
     exo_capabilities_free(kernel->capabilities);
     frames_free(kernel->frames);
@@ -164,6 +183,7 @@ static void visit_counters(const struct stats_sink *sink, const char *instance, 
     stats_counter(sink, instance, "filters_spoofing", counters->spoofs);
     stats_counter(sink, instance, "shares_exceeded", counters->shares);
     stats_counter(sink, instance, "grants_exhausted", counters->exhausted);
+    stats_counter(sink, instance, "storage_areas_refused", counters->storage_refusals);
 }
 
 static uint64_t page_faults_of(const struct exo_environment *environment) {
@@ -196,6 +216,7 @@ void exo_visit_stats(const struct exo_kernel *kernel, const struct stats_sink *s
     stats_counter(sink, "exokernel", "iommu_faults", iommu_fault_count(kernel->machine->iommu));
     stats_counter(sink, "exokernel", "capabilities_live", exo_capabilities_live(kernel->capabilities));
     stats_counter(sink, "exokernel", "frames_free", frames_available(kernel->frames));
+    exo_emulation_visit_stats(kernel, sink);
     for (const struct exo_environment *at = kernel->environments; at != NULL; at = at->next) {
         char instance[64];
         (void)snprintf(instance, sizeof instance, "exokernel.%s", at->name);
@@ -204,5 +225,7 @@ void exo_visit_stats(const struct exo_kernel *kernel, const struct stats_sink *s
         stats_counter(sink, instance, "iommu_faults", dma_faults_of(at));
         stats_counter(sink, instance, "frames_held", at->frames_held);
         stats_counter(sink, instance, "filters_held", at->filters_held);
+        stats_counter(sink, instance, "storage_interfaces_held", at->storage_interfaces_held);
+        stats_counter(sink, instance, "storage_bytes_held", exo_vsa_bytes_of(at));
     }
 }

@@ -1,10 +1,10 @@
 /* exokernel.h: the kernel as a whole: what it keeps, what its calls cost.
  *
  * It multiplexes and abstracts nothing: it knows frames, functions, queues,
- * filters, interrupt vectors and cores, who holds each (capability.h), and the
+ * filters, interrupt vectors, storage areas and cores, who holds each (capability.h), and the
  * secure bindings by which hardware enforces that without the kernel: page tables,
  * IOMMU tables, NIC filters, interrupt routes. Read in this order: capability.h,
- * environment.h, memory.h, vnic.h, filter.h, doorbell.h, scheduler.h.
+ * environment.h, memory.h, vnic.h, filter.h, vsic.h, vsa.h, doorbell.h, scheduler.h.
  *
  * Kernel calls are made by an environment's thread (they then cost a crossing and
  * their own work, booked to "control_plane", nobody's request) or before the run
@@ -34,6 +34,14 @@ struct exo_costs {
     struct cost doorbell_interrupt; /* from vector to end point */
     struct cost doorbell_upcall;    /* ... whose thread runs: into it */
     struct cost doorbell_wake;      /* ... whose thread sleeps: puts it onto its core */
+    struct cost vsic_grant, storage_queue_grant;
+    struct cost vsa_create; /* or resize, or delete: extents and the drive's namespace */
+    struct cost vsa_attach; /* or detach */
+    struct cost vsa_name;   /* finding one by its name: acquire, export */
+    /* Of the core that emulates VSICs: a turn over the rings; a request's checks; a walk
+     * of a page table beyond its loads; a command, a completion of the physical
+     * function's queue; an answer. */
+    struct cost emulation_poll, emulation_request, emulation_walk, emulation_submit, emulation_reap, emulation_complete;
 };
 extern const struct param exo_cost_params[];
 
@@ -44,6 +52,9 @@ struct exo_environment;
 struct exo_function;
 struct exo_filter;
 struct exo_doorbell;
+struct exo_vsic;
+struct exo_vsa;
+struct exo_drive;
 struct exo_core;
 
 /* Protection at work: what was refused, by reason. */
@@ -54,6 +65,7 @@ struct exo_counters {
     uint64_t shares;                /* more than its limits allow */
     uint64_t spoofs;                /* transmit filters for services that it does not own */
     uint64_t exhausted;             /* nothing left to give */
+    uint64_t storage_refusals;      /* VSAs asked for by a name that is another's, and not exported */
 };
 
 struct exo_kernel {
@@ -66,6 +78,9 @@ struct exo_kernel {
     struct exo_function *functions;
     struct exo_filter *filters;
     struct exo_doorbell *doorbells;
+    struct exo_vsic *vsics;
+    struct exo_vsa *vsas;
+    struct exo_drive *drives;
     struct exo_core *cores; /* one a core of the machine */
     uint64_t working_set;   /* physical: lines that the kernel's steps touch */
     uint32_t last_environment, last_vector;

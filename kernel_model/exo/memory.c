@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "kernel_model/exo/vsic_emulation.h"
+
 /* The object behind a capability of type EXO_FRAMES. */
 struct frame_run {
     struct exo_kernel *kernel;
@@ -49,6 +51,8 @@ void exo_mappings_remove(struct exo_mapping **list, uint32_t capability) {
             list = &mapping->next;
             continue;
         }
+        exo_emulation_forget(mapping->environment->kernel, mapping->environment, mapping->virtual_address,
+                             mapping->length_bytes);
         address_space_unmap(mapping->environment->space, mapping->virtual_address, mapping->length_bytes);
         if (mapping->device_visible) {
             const uint64_t cycles =

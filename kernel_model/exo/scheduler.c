@@ -69,9 +69,10 @@ struct exo_thread *exo_thread_create(struct exo_environment *environment, unsign
         return NULL;
     }
     struct exo_core *home = &kernel->cores[core];
-    if (home->thread != NULL) {
-        (void)error_set(error, ERR_EXHAUSTED, "%s: core %u belongs to a thread of %s", environment->name, core,
-                        home->thread->environment->name);
+    if (home->thread != NULL || home->dedicated) {
+        (void)error_set(error, ERR_EXHAUSTED, "%s: core %u belongs to %s%s", environment->name, core,
+                        home->dedicated ? "the kernel" : "a thread of ",
+                        home->dedicated ? "" : home->thread->environment->name);
         return NULL;
     }
     struct exo_thread *thread = calloc(1, sizeof *thread);

@@ -21,6 +21,7 @@ struct exo_core {
     struct exo_kernel *kernel;
     struct core *core;
     struct exo_thread *thread;      /* the one that it belongs to */
+    bool dedicated;                 /* to work of the kernel's own: no thread may have it */
     struct context *interrupt;      /* the kernel's own context on it */
     struct exo_doorbell *rung;      /* doorbells rung and not yet delivered, in order */
     struct exo_doorbell **rung_end; /* where the next one is linked */

@@ -30,7 +30,7 @@ static struct cache *make_default(unsigned cores) {
     return make(&config, cores);
 }
 
-enum { L2_STALL = 12 - 4, LLC_STALL = 30 - 4, DRAM_STALL = 160 - 4 };
+enum { L2_STALL = 12 - 4, LLC_STALL = 30 - 4, PEER_STALL = 60 - 4, DRAM_STALL = 160 - 4 };
 
 static uint64_t touch_read(struct cache *cache, unsigned core, uint64_t address) {
     return cache_touch(cache, core, address, 1, false, CACHE_DEPENDENT);
@@ -171,13 +171,16 @@ Test(cache, a_write_takes_the_line_from_the_other_cores) {
     struct cache *cache = make_default(3);
     (void)touch_read(cache, 0, 0);
     cr_assert_eq(touch_write(cache, 0, 0), 0, "nobody else has it");
-    cr_assert_eq(touch_read(cache, 1, 0), LLC_STALL);
+    cr_assert_eq(touch_read(cache, 1, 0), PEER_STALL, "core 0 has modified it");
     cr_assert_eq(touch_write(cache, 0, 0), LLC_STALL, "core 1 read it meanwhile");
     cr_assert_eq(cache_level_of(cache, 1, 0), 3);
     cr_assert_eq(touch_write(cache, 0, 0), 0);
-    cr_assert_eq(touch_write(cache, 2, 0), LLC_STALL);
+    cr_assert_eq(touch_write(cache, 2, 0), PEER_STALL);
     cr_assert_eq(cache_level_of(cache, 0, 0), 3);
     cr_assert_eq(counter(cache, "upgrades"), 1);
+    cr_assert_eq(counter(cache, "core_to_core"), 2);
+    cr_assert_eq(touch_read(cache, 0, 0), PEER_STALL);
+    cr_assert_eq(touch_read(cache, 1, 0), LLC_STALL, "read before: the LLC has the newest version");
     cache_free(cache);
 }
 
