@@ -8,6 +8,7 @@
 #include "workloads/connections.h"
 #include "workloads/logs.h"
 #include "workloads/script_internal.h"
+#include "workloads/tables.h"
 
 /* Rounds of the loop at one instant after which it is taken to stand still. */
 enum { STALL_ROUNDS = 1000000 };
@@ -130,10 +131,11 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
     }
     thread->listeners = calloc(interpreter->script->socket_count + 1, sizeof *thread->listeners);
     thread->logs = calloc(interpreter->script->log_count + 1, sizeof *thread->logs);
+    thread->tables = calloc(interpreter->script->table_count + 1, sizeof *thread->tables);
     thread->random = random_stream_create(stream);
     spans_init(&thread->spans, interpreter->script->span_count);
     SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->files != NULL &&
-                       thread->listeners != NULL && thread->logs != NULL,
+                       thread->listeners != NULL && thread->logs != NULL && thread->tables != NULL,
                    "out of memory");
 }
 
@@ -191,9 +193,11 @@ void interpreter_free(struct interpreter *interpreter) {
         spans_free(&thread->spans);
         connections_free(thread, interpreter->script->socket_count);
         logs_free(thread, interpreter->script->log_count);
+        tables_free(thread, interpreter->script->table_count);
         free(thread->sockets);
         free(thread->buffers);
         free(thread->files);
+        free(thread->tables);
         if (thread->random != NULL) {
             random_stream_free(thread->random);
         }
@@ -258,7 +262,10 @@ static bool is_shown(const struct script *script, unsigned counter) {
     if (counter < WORKLOAD_MISBEHAVIOURS) {
         return true;
     }
-    const char *operation = counter < WORKLOAD_APPENDS ? "misbehave" : counter < WORKLOAD_FILE_WRITES ? "log" : "file";
+    const char *operation = counter < WORKLOAD_APPENDS       ? "misbehave"
+                            : counter < WORKLOAD_FILE_WRITES ? "log"
+                            : counter < WORKLOAD_LOOKUPS     ? "file"
+                                                             : "lookup";
     return script_uses(script, operation);
 }
 
@@ -281,7 +288,8 @@ void interpreter_visit_stats(const struct interpreter *interpreter, const struct
                                                          [WORKLOAD_FILE_WRITES] = "file_writes",
                                                          [WORKLOAD_FILE_READS] = "file_reads",
                                                          [WORKLOAD_FILE_SYNCS] = "file_syncs",
-                                                         [WORKLOAD_FILE_BYTES] = "file_bytes"};
+                                                         [WORKLOAD_FILE_BYTES] = "file_bytes",
+                                                         [WORKLOAD_LOOKUPS] = "lookups"};
     for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
         if (is_shown(interpreter->script, counter)) {
             stats_counter(sink, interpreter->name, names[counter],

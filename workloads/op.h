@@ -19,6 +19,7 @@ struct workload_thread;
 struct workload_listener;
 struct workload_connection;
 struct workload_log;
+struct workload_table;
 
 /* How the thread goes on after an operation. */
 enum op_result {
@@ -69,6 +70,8 @@ struct block {
 /* Compiles a list of operations: the value of a parameter such as `then`. NULL is
  * an empty block. */
 bool compile_block(struct compiler *compiler, const struct config_node *list, struct block *block);
+/* The same, as if its operations stood where the operation itself does. */
+bool compile_in_place(struct compiler *compiler, const struct config_node *list, struct block *block);
 /* The same of the list under `key` of an operation, which must be there. */
 bool compile_required_block(struct compiler *compiler, const struct config_node *node, const char *key,
                             struct block *block);
@@ -91,6 +94,16 @@ bool compile_buffer(struct compiler *compiler, const struct config_node *at, con
 /* Gives a log its index; the index of one declared before. */
 bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
 bool compile_use_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+/* Gives a table its index; the index of one declared before; what is known of it. */
+struct script_table {
+    const char *name;
+    uint64_t keys, value_bytes;
+    double skew; /* of a Zipf distribution; 0: uniform */
+};
+bool compile_declare_table(struct compiler *compiler, const struct config_node *at, const struct script_table *table,
+                           uint32_t *index);
+bool compile_use_table(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+const struct script_table *compile_table(const struct compiler *compiler, uint32_t index);
 /* Gives a file its index; the index of one declared before; what is known of it. */
 bool compile_declare_file(struct compiler *compiler, const struct config_node *at, const char *name,
                           uint64_t size_bytes, bool direct, uint32_t *index);
@@ -135,6 +148,7 @@ enum workload_counter {
     WORKLOAD_FILE_READS,
     WORKLOAD_FILE_SYNCS,
     WORKLOAD_FILE_BYTES, /* read and written */
+    WORKLOAD_LOOKUPS,    /* of scripts that use tables */
     WORKLOAD_COUNTERS
 };
 
@@ -158,6 +172,7 @@ struct workload_thread {
     struct workload_log *logs;            /* by index */
     struct workload_connection *serving;  /* whose message `serve` runs its block for; NULL: none */
     struct workload_file *files;          /* by index */
+    struct workload_table *tables;        /* by index */
     struct request *loop_request;         /* of this round of the loop, where each is one; NULL: none */
     struct system_buffer *current;        /* received last: whose request the thread works for; NULL: none */
     struct random_stream *random;         /* its own */
@@ -185,10 +200,11 @@ enum op_result run_failed(struct workload_thread *thread, enum error_code code, 
 extern const struct op_type op_socket, op_wait, op_receive, op_while_receive, op_send; /* ops_net.c */
 extern const struct op_type op_listen, op_serve;                                       /* ops_stream.c */
 extern const struct op_type op_compute;                                                /* ops_compute.c */
-extern const struct op_type op_branch, op_repeat;                                      /* ops_control.c */
+extern const struct op_type op_branch, op_choose, op_repeat;                           /* ops_control.c */
 extern const struct op_type op_measure;                                                /* ops_measure.c */
 extern const struct op_type op_log, op_append, op_pop, op_trim;                        /* ops_log.c */
 extern const struct op_type op_file, op_write, op_read, op_sync;                       /* ops_file.c */
+extern const struct op_type op_table, op_lookup, op_fetch, op_store;                   /* ops_lookup.c */
 extern const struct op_type op_misbehave;                                              /* ops_misbehave.c */
 
 #endif
