@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "workloads/block_trace.h"
 #include "workloads/script_internal.h"
 
 enum { PORT_MAX = 65535 };
@@ -164,6 +165,18 @@ bool compile_use_table(struct compiler *compiler, const struct config_node *at, 
 
 const struct script_table *compile_table(const struct compiler *compiler, uint32_t index) {
     return &compiler->script->tables[index];
+}
+
+const struct block_trace *compile_trace(struct compiler *compiler, const char *path,
+                                        const struct block_trace_options *options, uint32_t *index) {
+    struct script *script = compiler->script;
+    SIM_ASSERT(script->trace_count < SCRIPT_NAMES_MAX);
+    *index = (uint32_t)script->trace_count;
+    struct block_trace *trace = block_trace_load(path, options, compiler->diagnostics);
+    if (trace != NULL) {
+        script->traces[script->trace_count++] = trace;
+    }
+    return trace;
 }
 
 const struct script_file *compile_file(const struct compiler *compiler, uint32_t index) {
