@@ -65,6 +65,8 @@ struct exos_system {
     uint32_t *permutation; /* of its pages */
     uint64_t last_unprotected;
     struct stride stride;
+    bool hoarder_grabs;
+    unsigned hoarder_abstains;
 };
 extern const struct operation exos_operations[];
 /* A step of the measuring program or of the library for it. */
@@ -89,5 +91,10 @@ operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_c
 /* A scheduler, which has the slice, and programs beside the measured one; before the run. */
 enum error_code exos_make_scheduler(struct exos_system *system, struct error *error);
 operation_run exos_run_compute;
+
+/* ---- exos_revocation_operations.c ---- */
+/* A program that takes all frames; before the run. */
+enum error_code exos_make_hoarder(struct exos_system *system, struct error *error);
+operation_run exos_run_need_frame, exos_run_need_frame_of_deaf;
 
 #endif
