@@ -13,8 +13,10 @@
 #include "hw/wire.h"
 #include "kernel_model/exo/aegis.h"
 #include "kernel_model/exo/exokernel.h"
+#include "kernel_model/linux/linux_system.h"
 #include "libos_model/exos/exos.h"
 #include "libos_model/libos_profile.h"
+#include "stack/fs/fs.h"
 #include "stack/tcp.h"
 #include "stack/tcp_stack.h"
 #include "stack/udp_stack.h"
@@ -53,6 +55,9 @@ static void add_tables(struct topics *topics) {
         {"of a script", "server", "what the server's threads do", script_server_params, NULL},
         {"of a script", "parameters", "the declaration of one parameter", script_parameter_params, NULL},
         {"of a profile", "stack", "costs of IP and UDP, wherever they are placed", udp_stack_params, NULL},
+        {"of a system", "storage", "Linux's block device and file system", linux_storage_params, NULL},
+        {"of a profile", "storage/profile", "costs of Linux's storage stack", linux_storage_profile_params, NULL},
+        {"of a profile", "filesystem", "costs of a file system, one section each", fs_cost_params, NULL},
         {"of a profile", "stack/tcp", "costs of TCP, wherever it is placed", tcp_stack_params, NULL},
         {"of a profile", "exokernel", "costs of the exokernel's calls", exo_cost_params, NULL},
         {"of a profile", "aegis_costs", "instructions of Aegis' steps", aegis_cost_params, NULL},

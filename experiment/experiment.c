@@ -27,7 +27,7 @@ const struct param plan_run_params[] = {
 };
 
 /* By enum plan_kind. */
-static const char *const kinds[] = {"network", "dma", "classify", "kernel", NULL};
+static const char *const kinds[] = {"network", "dma", "classify", "storage", "kernel", NULL};
 static const char *const root_keys[] = {"name",    "title",    "machine", "network", "workload", "also",
                                         "systems", "matrix",   "run",     "report",  "plot",     "kind",
                                         "dma",     "classify", "kernel",  "only",    NULL};
@@ -72,7 +72,7 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
     }
     if (!found) {
         const char *nearest = config_nearest(text, kinds);
-        diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, classify, kernel%s%s%s", text,
+        diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, classify, storage, kernel%s%s%s", text,
                        nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
                        nearest != NULL ? "'?" : "");
     }
@@ -82,12 +82,13 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
 static void check_kind(const struct experiment *experiment, struct diagnostics *diagnostics) {
     static const struct {
         const char *key;
-        int kind;
-    } parts[] = {{"network", PLAN_NETWORK}, {"workload", PLAN_NETWORK},  {"also", PLAN_NETWORK},
-                 {"dma", PLAN_DMA},         {"classify", PLAN_CLASSIFY}, {"kernel", PLAN_KERNEL}};
+        unsigned kinds; /* a bit each */
+    } parts[] = {{"network", 1U << PLAN_NETWORK},   {"workload", 1U << PLAN_NETWORK | 1U << PLAN_STORAGE},
+                 {"also", 1U << PLAN_NETWORK},      {"dma", 1U << PLAN_DMA},
+                 {"classify", 1U << PLAN_CLASSIFY}, {"kernel", 1U << PLAN_KERNEL}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         const struct config_node *part = config_get(config_root(experiment->config), parts[i].key);
-        if (part != NULL && experiment->kind != parts[i].kind) {
+        if (part != NULL && (parts[i].kinds >> experiment->kind & 1) == 0) {
             diagnostics_at(diagnostics, part, "%s: has no effect where the kind is %s", parts[i].key,
                            kinds[experiment->kind]);
         }
@@ -209,8 +210,9 @@ static void read_report(struct experiment *experiment, struct diagnostics *diagn
 static void read_run(struct experiment *experiment, struct diagnostics *diagnostics) {
     const struct config_node *root = config_root(experiment->config);
     const struct config_node *run = config_get(root, "run");
-    if (config_bind(run, plan_run_params, &experiment->run, diagnostics) && experiment->kind == PLAN_NETWORK &&
-        experiment->run.requests == 0 && experiment->run.duration == 0) {
+    if (config_bind(run, plan_run_params, &experiment->run, diagnostics) &&
+        (experiment->kind == PLAN_NETWORK || experiment->kind == PLAN_STORAGE) && experiment->run.requests == 0 &&
+        experiment->run.duration == 0) {
         diagnostics_at(diagnostics, run != NULL ? run : root, "run: needs 'requests' or 'duration'");
     }
 }

@@ -34,6 +34,8 @@ struct block_io {
     uint32_t blocks;
     uint32_t segment_count;
     struct block_segment segments[BLOCK_SEGMENTS_MAX]; /* together blocks * block_bytes */
+    uint8_t purpose;                                   /* what it is for: enum block_purpose of block_trace.h */
+    uint64_t call;                                     /* the call (fsync, say) that it belongs to; 0: none */
     struct request *request;                           /* rides along; NULL: nobody's */
     ledger_component owner;                            /* who holds it now, and again when done */
     enum error_code status;                            /* when done: OK; ERR_RANGE, ERR_DENIED, ERR_IO: the device's */

@@ -18,6 +18,9 @@ struct interpreter {
     const char *name;
     struct workload_thread *threads;
     unsigned thread_count, in_setup;
+    struct ledger *ledger; /* of the rounds of the loop; NULL: they are no requests */
+    void (*completed)(void *context);
+    void *completed_context;
     void (*ready)(void *context);
     void *ready_context;
     void (*failed)(void *context);
@@ -60,6 +63,27 @@ static void end_setup(struct interpreter *interpreter) {
     }
 }
 
+static enum op_result run_round(struct workload_thread *thread, const struct block *block) {
+    const struct interpreter *interpreter = thread->interpreter;
+    if (interpreter->ledger == NULL) {
+        return run_block(thread, block);
+    }
+    struct request *request =
+        ledger_begin(interpreter->ledger, system_components.app, LEDGER_SERVICE, measure_now(thread));
+    thread->loop_request = request;
+    spans_begin(&thread->spans, request->measured);
+    const enum op_result result = run_block(thread, block);
+    thread->loop_request = NULL;
+    if (result == OP_FAILED) {
+        ledger_abandon(request, "failed", measure_now(thread));
+        return result;
+    }
+    ledger_end(request, system_components.app, measure_now(thread));
+    spans_end(&thread->spans);
+    interpreter->completed(interpreter->completed_context);
+    return result;
+}
+
 /* Ends only when an operation fails: the run ends first otherwise. */
 static void loop(struct workload_thread *thread, const struct block *block) {
     sim_time last = SIM_TIME_MAX;
@@ -74,7 +98,7 @@ static void loop(struct workload_thread *thread, const struct block *block) {
         }
         spans_end(&thread->spans);
         thread->counters[WORKLOAD_LOOPS] += 1;
-    } while (run_block(thread, block) != OP_FAILED);
+    } while (run_round(thread, block) != OP_FAILED);
 }
 
 static void body(struct system_thread *system_thread, void *argument) {
@@ -100,12 +124,16 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
     thread->clock = &interpreter->system->machine->clock;
     thread->sockets = calloc(interpreter->script->socket_count + 1, sizeof *thread->sockets);
     thread->buffers = calloc(interpreter->script->buffer_count + 1, sizeof *thread->buffers);
+    thread->files = calloc(interpreter->script->file_count + 1, sizeof *thread->files);
+    for (size_t i = 0; thread->files != NULL && i < interpreter->script->file_count; ++i) {
+        thread->files[i].size_bytes = interpreter->script->files[i].size_bytes;
+    }
     thread->listeners = calloc(interpreter->script->socket_count + 1, sizeof *thread->listeners);
     thread->logs = calloc(interpreter->script->log_count + 1, sizeof *thread->logs);
     thread->random = random_stream_create(stream);
     spans_init(&thread->spans, interpreter->script->span_count);
-    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->listeners != NULL &&
-                       thread->logs != NULL,
+    SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->files != NULL &&
+                       thread->listeners != NULL && thread->logs != NULL,
                    "out of memory");
 }
 
@@ -165,12 +193,20 @@ void interpreter_free(struct interpreter *interpreter) {
         logs_free(thread, interpreter->script->log_count);
         free(thread->sockets);
         free(thread->buffers);
+        free(thread->files);
         if (thread->random != NULL) {
             random_stream_free(thread->random);
         }
     }
     free(interpreter->threads);
     free(interpreter);
+}
+
+void interpreter_loops_are_requests(struct interpreter *interpreter, struct ledger *ledger,
+                                    void (*completed)(void *context), void *context) {
+    interpreter->ledger = ledger;
+    interpreter->completed = completed;
+    interpreter->completed_context = context;
 }
 
 void interpreter_on_ready(struct interpreter *interpreter, void (*ready)(void *context), void *context) {
@@ -217,6 +253,15 @@ void interpreter_spans(const struct interpreter *interpreter, struct spans *out)
     }
 }
 
+/* Counters of operations that a script does not use are left out. */
+static bool is_shown(const struct script *script, unsigned counter) {
+    if (counter < WORKLOAD_MISBEHAVIOURS) {
+        return true;
+    }
+    const char *operation = counter < WORKLOAD_APPENDS ? "misbehave" : counter < WORKLOAD_FILE_WRITES ? "log" : "file";
+    return script_uses(script, operation);
+}
+
 void interpreter_visit_stats(const struct interpreter *interpreter, const struct stats_sink *sink) {
     static const char *const names[WORKLOAD_COUNTERS] = {[WORKLOAD_LOOPS] = "loops",
                                                          [WORKLOAD_WAITS] = "waits",
@@ -232,12 +277,13 @@ void interpreter_visit_stats(const struct interpreter *interpreter, const struct
                                                          [WORKLOAD_APPENDS] = "log_appends",
                                                          [WORKLOAD_DURABLE] = "log_durable",
                                                          [WORKLOAD_POPS] = "log_pops",
-                                                         [WORKLOAD_TRIMS] = "log_trims"};
-    const bool misbehaves = script_uses(interpreter->script, "misbehave");
-    const bool logs = script_uses(interpreter->script, "log");
+                                                         [WORKLOAD_TRIMS] = "log_trims",
+                                                         [WORKLOAD_FILE_WRITES] = "file_writes",
+                                                         [WORKLOAD_FILE_READS] = "file_reads",
+                                                         [WORKLOAD_FILE_SYNCS] = "file_syncs",
+                                                         [WORKLOAD_FILE_BYTES] = "file_bytes"};
     for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
-        const bool shown = counter < WORKLOAD_MISBEHAVIOURS || (counter < WORKLOAD_APPENDS ? misbehaves : logs);
-        if (shown) {
+        if (is_shown(interpreter->script, counter)) {
             stats_counter(sink, interpreter->name, names[counter],
                           interpreter_count(interpreter, (enum workload_counter)counter));
         }

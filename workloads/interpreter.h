@@ -22,6 +22,10 @@ void interpreter_free(struct interpreter *interpreter);
 void interpreter_on_ready(struct interpreter *interpreter, void (*ready)(void *context), void *context);
 bool interpreter_is_ready(const struct interpreter *interpreter);
 
+/* Makes every round of the loop a request of `ledger`: it begins in "app" where the
+ * round does, and ends there with it. `completed` is called as each ends. */
+void interpreter_loops_are_requests(struct interpreter *interpreter, struct ledger *ledger,
+                                    void (*completed)(void *context), void *context);
 /* Calls when a thread ends with an error, at that instant (to stop the run). */
 void interpreter_on_failure(struct interpreter *interpreter, void (*failed)(void *context), void *context);
 /* Whether a thread ended with an error, and the first such error. */

@@ -91,6 +91,18 @@ bool compile_buffer(struct compiler *compiler, const struct config_node *at, con
 /* Gives a log its index; the index of one declared before. */
 bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
 bool compile_use_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+/* Gives a file its index; the index of one declared before; what is known of it. */
+bool compile_declare_file(struct compiler *compiler, const struct config_node *at, const char *name,
+                          uint64_t size_bytes, bool direct, uint32_t *index);
+bool compile_use_file(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+struct script_file {
+    const char *name;
+    uint64_t size_bytes;
+    bool direct;
+};
+const struct script_file *compile_file(const struct compiler *compiler, uint32_t index);
+/* The size of every buffer. */
+uint64_t compile_buffer_bytes(const struct compiler *compiler);
 /* The index of a span (spans.h), which comes into being by being named. False with a
  * report if there are too many, or if a component of the ledger has that name. */
 bool compile_span(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
@@ -119,7 +131,18 @@ enum workload_counter {
     WORKLOAD_DURABLE, /* of them, acknowledged */
     WORKLOAD_POPS,
     WORKLOAD_TRIMS,
+    WORKLOAD_FILE_WRITES, /* of scripts that use files */
+    WORKLOAD_FILE_READS,
+    WORKLOAD_FILE_SYNCS,
+    WORKLOAD_FILE_BYTES, /* read and written */
     WORKLOAD_COUNTERS
+};
+
+/* A file that a thread has open. */
+struct workload_file {
+    struct system_file *handle;
+    uint64_t size_bytes; /* as declared */
+    uint64_t next;       /* offset behind the last access at "next" */
 };
 
 /* A thread that runs a script. */
@@ -134,12 +157,21 @@ struct workload_thread {
     struct workload_listener **listeners; /* by index of the socket; NULL: it is none */
     struct workload_log *logs;            /* by index */
     struct workload_connection *serving;  /* whose message `serve` runs its block for; NULL: none */
+    struct workload_file *files;          /* by index */
+    struct request *loop_request;         /* of this round of the loop, where each is one; NULL: none */
     struct system_buffer *current;        /* received last: whose request the thread works for; NULL: none */
     struct random_stream *random;         /* its own */
     struct spans spans;                   /* of the message that was taken last */
     uint64_t counters[WORKLOAD_COUNTERS];
     struct error error;
 };
+
+/* The request that the thread works for: the message's that it received last, or the
+ * loop's; NULL: none. */
+static inline struct request *thread_request(const struct workload_thread *thread) {
+    return thread->current != NULL && thread->current->request != NULL ? thread->current->request
+                                                                       : thread->loop_request;
+}
 
 /* Runs a block to its end, or until an operation does not end in OP_DONE. */
 enum op_result run_block(struct workload_thread *thread, const struct block *block);
@@ -156,6 +188,7 @@ extern const struct op_type op_compute;                                         
 extern const struct op_type op_branch, op_repeat;                                      /* ops_control.c */
 extern const struct op_type op_measure;                                                /* ops_measure.c */
 extern const struct op_type op_log, op_append, op_pop, op_trim;                        /* ops_log.c */
+extern const struct op_type op_file, op_write, op_read, op_sync;                       /* ops_file.c */
 extern const struct op_type op_misbehave;                                              /* ops_misbehave.c */
 
 #endif

@@ -3,9 +3,10 @@
 
 #include "workloads/op.h"
 
-static const struct op_type *const table[] = {
-    &op_socket,  &op_wait,      &op_receive, &op_while_receive, &op_send, &op_compute, &op_branch, &op_repeat,
-    &op_measure, &op_misbehave, &op_listen,  &op_serve,         &op_log,  &op_append,  &op_pop,    &op_trim};
+static const struct op_type *const table[] = {&op_socket,  &op_wait,   &op_receive, &op_while_receive, &op_send,
+                                              &op_compute, &op_branch, &op_repeat,  &op_measure,       &op_misbehave,
+                                              &op_listen,  &op_serve,  &op_log,     &op_append,        &op_pop,
+                                              &op_trim,    &op_file,   &op_write,   &op_read,          &op_sync};
 
 enum { TYPES = sizeof table / sizeof table[0] };
 

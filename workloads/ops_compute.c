@@ -59,7 +59,7 @@ static enum op_result compute_run(struct workload_thread *thread, const void *co
     const sim_time duration = mean == 0 ? 0 : draw(thread, own, mean);
     if (duration != 0) { /* nothing to do is not an event */
         thread->counters[WORKLOAD_COMPUTES] += 1;
-        thread->ops->compute(thread->thread, thread->current == NULL ? NULL : thread->current->request, duration);
+        thread->ops->compute(thread->thread, thread_request(thread), duration);
     }
     return OP_DONE;
 }

@@ -1,5 +1,4 @@
 /* ops_measure.c: how long operations take for a message, by name. */
-#include "hw/core.h"
 #include "sim/engine.h"
 #include "workloads/op.h"
 
@@ -58,7 +57,7 @@ static enum op_result measure_run(struct workload_thread *thread, const void *co
     const enum op_result result = run_block(thread, &own->body);
     const sim_time end = measure_now(thread);
     spans_add(&thread->spans, own->span, end - begin);
-    const struct request *request = thread->current != NULL ? thread->current->request : NULL;
+    const struct request *request = thread_request(thread);
     if (own->before[0] != '\0' && thread->counters[WORKLOAD_RECEIVED] != received && request != NULL) {
         const sim_time spent = measure_spent(request, end), inside = end - begin;
         spans_add(&thread->spans, own->before_span, spent > inside ? spent - inside : 0);

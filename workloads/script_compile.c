@@ -70,6 +70,15 @@ static bool declare(struct compiler *compiler, const struct config_node *at, con
     return true;
 }
 
+/* A name that is none of those declared; the nearest of them is suggested. */
+static bool unknown_name(struct compiler *compiler, const struct config_node *at, const char *what, const char *name,
+                         const char *const *names) {
+    const char *nearest = config_nearest(name, names);
+    return compile_error(compiler, at, "no %s is called '%s'%s%s%s", what, name,
+                         nearest == NULL ? "" : "; did you mean '", nearest == NULL ? "" : nearest,
+                         nearest == NULL ? "" : "'?");
+}
+
 bool compile_declare_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint16_t port,
                             bool per_thread, uint32_t *index) {
     return declare(compiler, at, &(struct script_socket){name, port, per_thread, false}, index);
@@ -92,10 +101,44 @@ bool compile_use_any(struct compiler *compiler, const struct config_node *at, co
         }
         names[i] = script->sockets[i].name;
     }
-    const char *nearest = config_nearest(name, names);
-    return compile_error(compiler, at, "no socket is called '%s'%s%s%s", name,
-                         nearest == NULL ? "" : "; did you mean '", nearest == NULL ? "" : nearest,
-                         nearest == NULL ? "" : "'?");
+    return unknown_name(compiler, at, "socket", name, names);
+}
+
+bool compile_declare_file(struct compiler *compiler, const struct config_node *at, const char *name,
+                          uint64_t size_bytes, bool direct, uint32_t *index) {
+    struct script *script = compiler->script;
+    for (size_t i = 0; i < script->file_count; ++i) {
+        if (strcmp(script->files[i].name, name) == 0) {
+            return compile_error(compiler, at, "a file is called '%s' already", name);
+        }
+    }
+    if (script->file_count == SCRIPT_NAMES_MAX) {
+        return compile_error(compiler, at, "more than %d files", (int)SCRIPT_NAMES_MAX);
+    }
+    *index = (uint32_t)script->file_count;
+    script->files[script->file_count++] = (struct script_file){name, size_bytes, direct};
+    return true;
+}
+
+bool compile_use_file(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    const struct script *script = compiler->script;
+    const char *names[SCRIPT_NAMES_MAX + 1] = {NULL};
+    for (size_t i = 0; i < script->file_count; ++i) {
+        if (strcmp(script->files[i].name, name) == 0) {
+            *index = (uint32_t)i;
+            return true;
+        }
+        names[i] = script->files[i].name;
+    }
+    return unknown_name(compiler, at, "file", name, names);
+}
+
+const struct script_file *compile_file(const struct compiler *compiler, uint32_t index) {
+    return &compiler->script->files[index];
+}
+
+uint64_t compile_buffer_bytes(const struct compiler *compiler) {
+    return compiler->script->buffer_bytes;
 }
 
 bool compile_use_socket(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {

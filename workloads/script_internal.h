@@ -64,7 +64,8 @@ struct script {
     struct script_socket sockets[SCRIPT_NAMES_MAX];
     const char *logs[SCRIPT_NAMES_MAX];
     const char *spans[SPANS_MAX];
-    size_t socket_count, buffer_count, log_count, span_count;
+    struct script_file files[SCRIPT_NAMES_MAX];
+    size_t socket_count, buffer_count, log_count, file_count, span_count;
     struct client_config client;
     const struct config_node *resolved;
 };

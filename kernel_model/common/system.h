@@ -13,6 +13,7 @@
 #include "hw/machine.h"
 #include "sim/config.h"
 #include "sim/ledger.h"
+#include "stack/block_trace.h"
 
 struct system;
 struct system_process;
@@ -193,6 +194,10 @@ struct system_ops {
     enum error_code (*misbehave)(struct system_thread *thread, enum system_misbehaviour how,
                                  struct system_endpoint accomplice);
 
+    /* May be NULL. Tells `sink` of every block operation from now on, in the order in
+     * which the file system gives them to the block layer. */
+    void (*trace_blocks)(struct system *system, void (*sink)(void *context, const struct block_trace_event *event),
+                         void *context);
     void (*visit_stats)(const struct system *system, const struct stats_sink *sink);
     void (*reset_stats)(struct system *system);
     /* Calls `visit` with each cost of the profile: key, cost. For "never charged". */

@@ -1,12 +1,14 @@
 /* linux_components.c: who may own a request while the kernel has it, in order of a
  * packet's way through. */
-#include "kernel_model/linux/linux_internal.h"
+#include "hw/nvme/nvme.h"
+#include "kernel_model/linux/linux_storage.h"
 
 struct linux_components linux_components;
 
 static const struct ledger_declaration table[] = {
     {"interrupt", "cpu", "Interrupt", "net_stack_in"},
-    {"scheduler", "cpu", "Scheduler", "interrupt net_stack_in socket_queue epoll copy_in copy_out app crossing_return"},
+    {"scheduler", "cpu", "Scheduler",
+     "interrupt net_stack_in socket_queue epoll copy_in copy_out app crossing_return file_write file_read file_sync"},
     {"idle_exit", "scheduler", "Idle exit", "interrupt net_stack_in"},
     {"context_switch", "scheduler", "Context switch", NULL},
     {"epoll", "cpu", "epoll_wait", "socket_queue"},
@@ -24,6 +26,8 @@ void linux_declare_components(void) {
     core_declare_components();
     nic_declare_components();
     system_declare_components();
+    nvme_declare_components();
+    linux_storage_declare_components();
     ledger_component out[sizeof table / sizeof table[0]];
     ledger_declare_all(table, out);
     linux_components = (struct linux_components){.ready = ledger_find("ready"),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernel_model/linux/linux_profile.h"
+#include "kernel_model/linux/linux_storage.h"
 #include "stack/net_headers.h"
 
 static const char *const wait_with_choices[] = {"recv", "epoll", NULL};
@@ -40,6 +41,7 @@ const struct param linux_config_params[] = {
     ROW("send_buffer", PARAM_BYTES, send_buffer_bytes, "212992 B", "256 B", "1 GiB", "net.core.wmem_default"),
     ROW("truesize", PARAM_BYTES, truesize_bytes, "2304 B", "256 B", "64 KiB",
         "what a packet counts against a socket's buffers: 2 KiB of page and the header (assumed)"),
+    ROW("storage", PARAM_NODE, storage_node, "", NULL, NULL, "block device and file system; without it there are none"),
     ROW("tcp", PARAM_NODE, tcp_node, "", NULL, NULL, "how its TCP behaves"),
     ROW("tick", PARAM_FREQUENCY, tick_hz, "250 Hz", "1 Hz", "10 kHz", "CONFIG_HZ (Ubuntu: 250)"),
     ROW("idle_latency_limit", PARAM_TIME, idle_latency_limit, "2 us", "0 us", "10 ms",
@@ -92,6 +94,11 @@ bool linux_config_bind(const struct config_node *node, struct linux_config *conf
     memcpy(table + ENTRY_ROWS, linux_config_params, sizeof linux_config_params);
     memset(config, 0, sizeof *config);
     bool good = config_bind(node, table, config, diagnostics);
+    if (config->storage_node != NULL) {
+        struct linux_storage_config storage;
+        struct linux_storage_profile profile;
+        good = linux_storage_bind(config->storage_node, &storage, &profile, diagnostics) && good;
+    }
     good = config_bind(config->tcp_node, tcp_config_params, &config->tcp, diagnostics) && good;
     if (good && !net_ipv4_parse(config->ip_text, &config->ip)) {
         diagnostics_at(diagnostics, config_get(node, "ip"), "'%s' is not an IPv4 address such as 10.0.0.1",

@@ -25,8 +25,10 @@ enum {
     LINUX_TRANSMIT_CLEAN_MAX = 256, /* IXGBE_DEFAULT_TX_WORK */
     LINUX_UDP_BUCKETS = 256,        /* udp_table of a small machine */
     LINUX_NEIGHBOURS = 256,
-    LINUX_IDLE_HISTORY = 8,  /* menu governor: INTERVALS */
-    LINUX_VECTOR_NIC = 0x30, /* of queue 0 */
+    LINUX_IDLE_HISTORY = 8,   /* menu governor: INTERVALS */
+    LINUX_VECTOR_NIC = 0x30,  /* of queue 0 */
+    LINUX_VECTOR_NVME = 0x60, /* of queue pair 1; one a CPU */
+    LINUX_NVME_QUEUES_MAX = 64,
     LINUX_VECTOR_TIMER = 0xef,
     LINUX_VECTOR_ONE_SHOT = 0xee, /* a timer of a connection, while the tick may be off */
     LINUX_VECTOR_RESCHEDULE = 0xfd
@@ -135,6 +137,7 @@ struct linux_thread {
     struct linux_socket *in_recv; /* within recvmsg of this socket, data at hand */
     double variation;             /* of the packet that it works on */
     uint32_t skbs_to_free;
+    struct linux_file_call *file_call;          /* that it is in; NULL: none */
     void (*entry)(struct linux_thread *thread); /* the kernel's own, or the one that calls body */
     void (*body)(struct system_thread *thread, void *argument);
     void *argument;
@@ -242,6 +245,7 @@ struct linux_system {
     struct linux_process *processes;
     struct linux_skb *free_skbs;
     struct linux_skb_chunk *skb_chunks;
+    struct linux_storage *storage; /* NULL: none */
     uint64_t thread_count;
     struct sim_event boot;
     bool booted;
@@ -318,6 +322,9 @@ void linux_sched_wake(struct linux_thread *thread, struct linux_cpu *waker);
  * return the switch is charged for `request` (that of the socket's first datagram,
  * if there is a socket). */
 void linux_sched_sleep(struct linux_thread *thread, const struct linux_socket *socket);
+/* [thread] The same for a thread that works for `request` (NULL: nobody): the switch
+ * back to it is charged as `component`. */
+void linux_sched_sleep_for(struct linux_thread *thread, ledger_component component, struct request *request);
 /* The same for an event set. */
 void linux_sched_sleep_on_set(struct linux_thread *thread, const struct linux_event_set *set);
 /* [thread] Where a pre-emption that is due may happen in kernel code: on return to

@@ -1,7 +1,7 @@
 /* linux_interrupt.c: hard interrupts: the NIC's vectors, the tick, rescheduling. */
 #include <stdio.h>
 
-#include "kernel_model/linux/linux_internal.h"
+#include "kernel_model/linux/linux_storage.h"
 
 static void on_interrupt(void *os, struct core *core, uint32_t vector, sim_time raised, sim_time awake) {
     struct linux_cpu *cpu = os;
@@ -64,6 +64,12 @@ static void handle(struct linux_cpu *cpu) {
         linux_charge(cpu->interrupt, &profile->resched_handler, 1);
         break;
     default:
+        if (cpu->arrival.vector - LINUX_VECTOR_NVME < LINUX_NVME_QUEUES_MAX) {
+            cpu_work_for(cpu->interrupt, linux_write_back_components.code, NULL);
+            charge_entry(cpu);
+            linux_nvme_interrupt(cpu, cpu->arrival.vector - LINUX_VECTOR_NVME);
+            break;
+        }
         SIM_ASSERT_MSG(cpu->arrival.vector - LINUX_VECTOR_NIC < cpu->system->config.queues, "vector %u",
                        cpu->arrival.vector);
         handle_nic(cpu, &cpu->system->queues[cpu->arrival.vector - LINUX_VECTOR_NIC], slept);

@@ -81,7 +81,7 @@ enum linux_throttle { LINUX_THROTTLE_ADAPTIVE, LINUX_THROTTLE_FIXED, LINUX_THROT
 /* The system's entry. */
 struct linux_config {
     const char *name, *type, *nic, *ip_text, *mac_text;
-    const struct config_node *profile_node;
+    const struct config_node *profile_node, *storage_node;
     uint64_t queues;
     uint64_t interrupt_core; /* of queue 0; queue n is n cores further */
     uint64_t receive_ring, transmit_ring;

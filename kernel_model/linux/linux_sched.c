@@ -131,6 +131,13 @@ void linux_sched_sleep(struct linux_thread *thread, const struct linux_socket *s
     }
 }
 
+void linux_sched_sleep_for(struct linux_thread *thread, ledger_component component, struct request *request) {
+    if (leave(thread)) {
+        cpu_work_for(thread->context, component, request);
+        linux_charge(thread->context, &linux_of(thread)->profile.context_switch, 1);
+    }
+}
+
 void linux_sched_sleep_on_set(struct linux_thread *thread, const struct linux_event_set *set) {
     if (leave(thread)) {
         charge_switch_for(thread, linux_event_set_first(set));

@@ -1,7 +1,7 @@
 /* linux_stats.c: the kernel's counters, summed over its CPUs. */
 #include <string.h>
 
-#include "kernel_model/linux/linux_internal.h"
+#include "kernel_model/linux/linux_storage.h"
 
 void linux_visit_stats(const struct system *system, const struct stats_sink *sink) {
     const struct linux_system *self = (const struct linux_system *)system;
@@ -19,6 +19,7 @@ void linux_visit_stats(const struct system *system, const struct stats_sink *sin
         tcp_host_visit_stats(&self->tcp->host, self->config.name, sink);
     }
 #undef TELL
+    linux_storage_visit_stats(self, sink);
 }
 
 void linux_reset_stats(struct system *system) {
@@ -26,6 +27,7 @@ void linux_reset_stats(struct system *system) {
     for (unsigned i = 0; i < system->machine->core_count; ++i) {
         self->cpus[i].counters = (struct linux_counters){0};
     }
+    linux_storage_reset_stats(self);
     if (self->tcp != NULL) {
         tcp_host_reset_stats(&self->tcp->host);
     }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel_model/linux/linux_internal.h"
+#include "kernel_model/linux/linux_storage.h"
 
 static struct linux_system *system_of(const struct system *system) {
     return (struct linux_system *)system;
@@ -70,7 +70,8 @@ static bool boot(struct linux_system *system, struct error *error) {
     udp_stack_init(&system->stack, machine->memory, &system->profile.stack, stack_lines);
     system->variation = random_stream_create("linux.variation");
     open_cpus(system);
-    return linux_driver_open(system, error) == OK;
+    return linux_driver_open(system, error) == OK &&
+           linux_storage_open(system, system->config.storage_node, error) == OK;
 }
 
 static void destroy(struct system *system) {
@@ -82,6 +83,7 @@ static void destroy(struct system *system) {
         }
     }
     linux_driver_close(self);
+    linux_storage_close(self);
     linux_event_sets_free(self);
     linux_tcp_close(self);
     linux_sockets_free(self);
@@ -202,6 +204,7 @@ static void visit_costs(const struct system *system,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     const struct linux_system *self = (const struct linux_system *)system;
     linux_profile_visit(&self->profile, self->tcp != NULL, visit, context);
+    linux_storage_visit_costs(self, visit, context);
 }
 
 const struct system_ops linux_system_ops = {
@@ -221,6 +224,11 @@ const struct system_ops linux_system_ops = {
     .receive = linux_receive,
     .send = linux_send,
     .compute = compute,
+    .file_open = linux_file_open,
+    .file_write = linux_file_write,
+    .file_read = linux_file_read,
+    .file_sync = linux_file_sync,
+    .trace_blocks = linux_storage_trace,
     .socket_listen_tcp = linux_stream_listen,
     .socket_accept = linux_stream_accept,
     .socket_close = linux_stream_close,

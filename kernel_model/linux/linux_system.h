@@ -11,5 +11,7 @@
 #include "kernel_model/common/system.h"
 
 extern const struct system_ops linux_system_ops;
+/* `storage:` of an entry, and its `profile:`. */
+extern const struct param linux_storage_params[], linux_storage_profile_params[];
 
 #endif

@@ -14,6 +14,23 @@ static const char text[] = "machine:\n"
                            "  type: linux\n"
                            "  profile: {include: profiles/linux-3.8.yaml}\n";
 
+/* The same with a drive (of low-latency cells) and a storage stack on it. */
+static const char storage_text[] = "machine:\n"
+                                   "  memory: {size: 256 MiB}\n"
+                                   "  core: {count: 2, clock: 2.2 GHz}\n"
+                                   "  devices:\n"
+                                   "    - {name: nic, type: nic/sriov}\n"
+                                   "    - {name: nvme, type: nvme, capacity: 64 MiB, media: {type: low_latency}}\n"
+                                   "system:\n"
+                                   "  type: linux\n"
+                                   "  profile: {include: profiles/linux-3.8.yaml}\n"
+                                   "  storage:\n"
+                                   "    device: ram_disk\n"
+                                   "    ram_disk: 16 MiB\n"
+                                   "    journal: 1 MiB\n"
+                                   "    cache: 16 MiB\n"
+                                   "    profile: {include: profiles/linux-3.8-storage.yaml}\n";
+
 static const uint8_t client_mac[6] = {2, 0, 0, 0, 0, 9};
 enum { CLIENT_IP = 0x0a000002 };
 
@@ -60,7 +77,7 @@ static void connect_client(struct linux_fixture *fixture) {
     fixture->payload_bytes = 1024;
 }
 
-bool linux_fixture_open(struct linux_fixture *fixture, const char *const settings[]) {
+static bool open_text(struct linux_fixture *fixture, const char *source, const char *const settings[]) {
     static const struct ledger_declaration client = {"client", NULL, "Client", "wire"};
     struct error error = {0};
     memset(fixture, 0, sizeof *fixture);
@@ -69,7 +86,7 @@ bool linux_fixture_open(struct linux_fixture *fixture, const char *const setting
     linux_system_ops.declare_components();
     fixture->component = ledger_declare(&client);
     diagnostics_init(&fixture->diagnostics);
-    fixture->config = config_parse(SOURCE_DIR "/configs/fixture.yaml", text, &fixture->diagnostics);
+    fixture->config = config_parse(SOURCE_DIR "/configs/fixture.yaml", source, &fixture->diagnostics);
     cr_assert_not_null(fixture->config);
     for (; settings != NULL && *settings != NULL; ++settings) {
         cr_assert(config_set(fixture->config, *settings, &fixture->diagnostics), "%s", *settings);
@@ -87,6 +104,14 @@ bool linux_fixture_open(struct linux_fixture *fixture, const char *const setting
     cr_assert_not_null(fixture->process, "%s", error.text);
     connect_client(fixture);
     return true;
+}
+
+bool linux_fixture_open(struct linux_fixture *fixture, const char *const settings[]) {
+    return open_text(fixture, text, settings);
+}
+
+bool linux_fixture_open_storage(struct linux_fixture *fixture, const char *const settings[]) {
+    return open_text(fixture, storage_text, settings);
 }
 
 void linux_fixture_close(struct linux_fixture *fixture) {

@@ -47,6 +47,9 @@ struct linux_fixture_echo {
 /* Builds machine and system from the checked-in profile, with `settings` (ended by
  * NULL) applied as by --set. Returns false, with diagnostics, if that is refused. */
 bool linux_fixture_open(struct linux_fixture *fixture, const char *const settings[]);
+/* The same with a drive and a storage stack: a RAM disk of 16 MiB with ext4, unless the
+ * settings say otherwise. */
+bool linux_fixture_open_storage(struct linux_fixture *fixture, const char *const settings[]);
 void linux_fixture_close(struct linux_fixture *fixture);
 
 /* Sends one datagram now; its payload is a pattern that its number seeds. */

@@ -129,6 +129,41 @@ static void compute(struct system_thread *thread, struct request *request, sim_t
     sim_task_delay(duration);
 }
 
+static enum error_code file_open(struct system_thread *thread, const struct system_file_options *options,
+                                 struct system_file **file) {
+    struct fake_system *fake = system_of(thread);
+    note(fake, "open %s %llu%s\n", options->name, (unsigned long long)options->size_bytes,
+         options->direct ? " direct" : "");
+    *file = &fake->files[fake->file_count++];
+    return OK;
+}
+
+static enum error_code transfer(struct system_thread *thread, const char *what, const struct system_file *file,
+                                uint64_t offset_bytes, uint32_t length_bytes, const struct request *request) {
+    struct fake_system *fake = system_of(thread);
+    note(fake, "%s %d %lld %u%s\n", what, (int)(file - fake->files), (long long)offset_bytes, length_bytes,
+         request == NULL ? "" : " for a request");
+    sim_task_delay(SIM_US);
+    return fake->file_error;
+}
+
+static enum error_code file_write(struct system_thread *thread, struct system_file *file, uint64_t offset_bytes,
+                                  uint64_t physical, uint32_t length_bytes, struct request *request) {
+    (void)physical;
+    return transfer(thread, "write", file, offset_bytes, length_bytes, request);
+}
+
+static enum error_code file_read(struct system_thread *thread, struct system_file *file, uint64_t offset_bytes,
+                                 uint64_t physical, uint32_t length_bytes, struct request *request) {
+    (void)physical;
+    return transfer(thread, "read", file, offset_bytes, length_bytes, request);
+}
+
+static enum error_code file_sync(struct system_thread *thread, struct system_file *file, enum system_sync how,
+                                 struct request *request) {
+    return transfer(thread, how == SYSTEM_SYNC_DATA ? "fdatasync" : "fsync", file, 0, 0, request);
+}
+
 static enum error_code misbehave(struct system_thread *thread, enum system_misbehaviour how,
                                  struct system_endpoint accomplice) {
     struct fake_system *fake = system_of(thread);
@@ -145,6 +180,10 @@ static const struct system_ops ops = {.type_name = "fake",
                                       .receive = receive,
                                       .send = send_buffer,
                                       .compute = compute,
+                                      .file_open = file_open,
+                                      .file_write = file_write,
+                                      .file_read = file_read,
+                                      .file_sync = file_sync,
                                       .misbehave = misbehave};
 
 void fake_system_init(struct fake_system *fake) {

@@ -30,7 +30,9 @@ struct fake_system {
     unsigned socket_count, threads, buffers;
     char log[FAKE_LOG_BYTES];               /* one line a call: "wait 7 block" */
     enum error_code open_error, send_error; /* returned if not OK */
-    enum error_code misbehave_answer;
+    enum error_code misbehave_answer, file_error;
+    struct system_file files[8];
+    unsigned file_count;
     bool endless;      /* sockets are never empty */
     sim_time computed; /* in all */
     uint64_t computes, sends;

@@ -56,7 +56,11 @@ static void count(void *context, const char *instance, const char *counter, uint
                                         "log_appends",
                                         "log_durable",
                                         "log_pops",
-                                        "log_trims"};
+                                        "log_trims",
+                                        "file_writes",
+                                        "file_reads",
+                                        "file_syncs",
+                                        "file_bytes"};
     _Static_assert(sizeof names / sizeof names[0] == WORKLOAD_COUNTERS, "each has its name");
     (void)context;
     cr_assert_str_eq(instance, "echo");

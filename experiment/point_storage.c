@@ -1,0 +1,58 @@
+/* A point with an operating system and a workload, and nobody who asks: each round of
+ * the script's loop is a request. */
+#include "experiment/bench.h"
+#include "experiment/point_kinds.h"
+#include "experiment/results.h"
+#include "sim/error.h"
+
+static bool build(struct bench *bench, const struct plan_point *point, struct diagnostics *diagnostics) {
+    bench_build(bench, point, diagnostics);
+    if (bench->script != NULL && script_server_port(bench->script) != 0) {
+        diagnostics_at(diagnostics, config_get(config_root(point->config), "workload"),
+                       "workload: the script opens a socket, and an experiment of kind storage has no network");
+    }
+    if (bench->machine == NULL || bench->system == NULL || bench->script == NULL || diagnostics->errors > 0) {
+        return false;
+    }
+    return bench_populate(bench, diagnostics);
+}
+
+bool point_storage_check(const struct plan_point *point, struct diagnostics *diagnostics) {
+    struct bench bench;
+    return build(&bench, point, diagnostics); /* the process ends with it */
+}
+
+static void on_ready(void *context) {
+    bench_warm_up(context);
+}
+
+static void write_results(FILE *out, struct bench *bench) {
+    const double seconds = (double)(sim_now() - bench->measured_from) / 1e15;
+    const double per_s = (double)ledger_completed(bench->ledger) / seconds;
+    bench_write_ledger(out, bench);
+    results_write_throughput(out, bench->point, per_s, per_s, 0,
+                             (double)interpreter_count(bench->interpreter, WORKLOAD_FILE_BYTES) / seconds);
+    struct results_sink sink = {out, bench->point, sim_now()};
+    const struct stats_sink stats_sink = results_stats_sink(&sink);
+    bench_visit_stats(bench, &stats_sink);
+    bench_write_end(out, bench);
+}
+
+enum error_code point_storage_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error) {
+    struct diagnostics diagnostics;
+    diagnostics_init(&diagnostics);
+    struct bench bench;
+    if (!build(&bench, point, &diagnostics)) {
+        diagnostics_print(&diagnostics, stderr);
+        return error_set(error, ERR_CONFIG, "the point cannot be built");
+    }
+    bench_prepare(&bench);
+    interpreter_loops_are_requests(bench.interpreter, bench.ledger, bench_completed, &bench);
+    interpreter_on_ready(bench.interpreter, on_ready, &bench);
+    const enum error_code code = bench_run(&bench, error);
+    if (code == OK) {
+        write_results(out, &bench);
+        *requests = ledger_completed(bench.ledger);
+    }
+    return code; /* the process ends with the bench */
+}
