@@ -145,7 +145,10 @@ size_t paper_figures(const struct paper *paper, size_t table_index, const char *
             }
             if (count < capacity) {
                 const double simulated = folder != NULL ? look_up(table, &csv, columns->keys[c], row) : NAN;
+                const struct config_node *own = config_get(config_get(table, "row_sources"), row);
+                const char *key = config_text(config_get(table, "row_key"), "component");
                 out[count] = (struct paper_figure){.row = row,
+                                                   .source_row = config_text(config_get(own, key), row),
                                                    .column = columns->keys[c],
                                                    .unit = config_text(config_get(table, "unit"), ""),
                                                    .calibration = is_calibration(table, row),

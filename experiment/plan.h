@@ -41,6 +41,7 @@ struct plan_point {
     const char *values[16];                /* of the axes */
     struct plan_run run;
     uint64_t seed;
+    uint64_t trace_calls; /* as of struct run_options */
 };
 
 /* Sets a point's tree apart, with the system's own workload settings merged in.

@@ -46,7 +46,7 @@ enum error_code point_storage_run(const struct plan_point *point, FILE *out, uin
         diagnostics_print(&diagnostics, stderr);
         return error_set(error, ERR_CONFIG, "the point cannot be built");
     }
-    bench_prepare(&bench);
+    bench_prepare(&bench, out);
     interpreter_loops_are_requests(bench.interpreter, bench.ledger, bench_completed, &bench);
     interpreter_on_ready(bench.interpreter, on_ready, &bench);
     const enum error_code code = bench_run(&bench, error);

@@ -61,6 +61,7 @@ const struct system_ops arrakis_native_ops = {
     .log_pop = libos_log_pop,
     .thread_context = libos_thread_context,
     .misbehave = libos_misbehave,
+    .trace_blocks = libos_trace_blocks,
     .visit_stats = libos_visit_stats,
     .reset_stats = libos_reset_stats,
     .visit_costs = libos_visit_costs,

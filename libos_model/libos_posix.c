@@ -92,6 +92,7 @@ const struct system_ops arrakis_posix_ops = {
     .event_wait = libos_event_wait,
     .thread_context = libos_thread_context,
     .misbehave = libos_misbehave,
+    .trace_blocks = libos_trace_blocks,
     .visit_stats = libos_visit_stats,
     .reset_stats = libos_reset_stats,
     .visit_costs = libos_visit_costs,

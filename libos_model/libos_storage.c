@@ -75,7 +75,7 @@ static void source_take(struct libos_source *source) {
 
 /* ---- the block device ---- */
 
-static enum error_code submit(struct block_device *device, struct context *context, struct block_io *io) {
+static enum error_code submit_untraced(struct block_device *device, struct context *context, struct block_io *io) {
     const struct libos_area *area = (const struct libos_area *)(const void *)device;
     struct libos_storage *storage = area->storage;
     if (io->operation != BLOCK_FLUSH &&
@@ -92,6 +92,35 @@ static enum error_code submit(struct block_device *device, struct context *conte
     cpu_work_for(context, libos_storage_components.out, io->request);
     const enum error_code code = nvme_pair_submit(&storage->pair, context, io, area->nsid);
     return code == OK ? nvme_pair_ring(&storage->pair, context) : code;
+}
+
+/* Each operation counts as a call of its own: there is no kernel to call. */
+static enum error_code submit(struct block_device *device, struct context *context, struct block_io *io) {
+    struct libos_system *system = libos_system_of(storage_of(device)->thread);
+    /* As it is now: it may be finished, and used again, within the call. */
+    const struct block_trace_event event = {.submitted = sim_now(),
+                                            .call = system->block_operations + 1,
+                                            .call_name = "",
+                                            .operation = io->operation,
+                                            .force_unit_access = io->force_unit_access,
+                                            .block = io->block,
+                                            .blocks = io->blocks,
+                                            .purpose = (enum block_purpose)io->purpose};
+    const enum error_code code = submit_untraced(device, context, io);
+    if (code == OK) {
+        system->block_operations++;
+        if (system->trace_sink != NULL) {
+            system->trace_sink(system->trace_context, &event);
+        }
+    }
+    return code;
+}
+
+void libos_trace_blocks(struct system *system, void (*sink)(void *context, const struct block_trace_event *event),
+                        void *context) {
+    struct libos_system *own = (struct libos_system *)(void *)system;
+    own->trace_sink = sink;
+    own->trace_context = context;
 }
 
 static unsigned poll(struct block_device *device, struct context *context) {

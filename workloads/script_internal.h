@@ -65,7 +65,9 @@ struct script {
     const char *logs[SCRIPT_NAMES_MAX];
     const char *spans[SPANS_MAX];
     struct script_file files[SCRIPT_NAMES_MAX];
-    size_t socket_count, buffer_count, log_count, file_count, span_count;
+    struct script_table tables[SCRIPT_NAMES_MAX];
+    struct block_trace *traces[SCRIPT_NAMES_MAX];
+    size_t socket_count, buffer_count, log_count, file_count, table_count, trace_count, span_count;
     struct client_config client;
     const struct config_node *resolved;
 };

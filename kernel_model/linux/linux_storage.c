@@ -145,9 +145,14 @@ static void host_frame_release(void *context, uint64_t frame) {
 
 static void deliver(void *context, const struct block_trace_event *event) {
     const struct linux_storage *storage = context;
-    if (storage->trace_sink != NULL) {
-        storage->trace_sink(storage->trace_context, event);
+    if (storage->trace_sink == NULL) {
+        return;
     }
+    struct block_trace_event named = *event;
+    if (event->call != 0 && storage->calls - event->call < LINUX_CALLS_NAMED) {
+        named.call_name = storage->call_names[event->call % LINUX_CALLS_NAMED];
+    }
+    storage->trace_sink(storage->trace_context, &named);
 }
 
 void linux_storage_trace(struct system *system, void (*sink)(void *context, const struct block_trace_event *event),

@@ -97,6 +97,7 @@ struct linux_storage_counters {
 
 struct linux_block_layer;
 
+enum { LINUX_CALLS_NAMED = 256 };
 struct linux_storage {
     struct linux_system *system;
     struct linux_storage_config config;
@@ -112,6 +113,7 @@ struct linux_storage {
     void *trace_context;
     struct linux_file *files;
     uint64_t calls;
+    const char *call_names[LINUX_CALLS_NAMED]; /* of the latest calls, by number modulo their count; for traces */
     /* the journal's thread */
     struct linux_thread *journal_thread;
     struct fs_queue journal_idle, commit_queue;

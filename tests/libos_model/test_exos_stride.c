@@ -1,4 +1,5 @@
 /* test_exos_stride.c: the stride scheduler, a library OS. */
+#include "libos_model/exos/exos.h"
 #include "libos_model/exos/stride.h"
 #include "tests/kernel_model/aegis_fixture.h"
 
