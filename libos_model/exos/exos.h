@@ -57,6 +57,8 @@ struct exos_system {
     struct aegis *aegis;
     struct aegis_environment *measured, *partner;
     struct exos_peer pipe, counter, server;
+    uint32_t shared_pages;
+    struct exo_handle stack_handle; /* of the measured program's stack, once it has one */
     struct operations_plan plan;
     struct operations_meter meter;
     struct exos_vm vm; /* the measured program's */
@@ -83,6 +85,8 @@ operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;
 /* ---- exos_ipc_operations.c ---- */
 /* Makes the partners that the plan's operations need, before the run. */
 enum error_code exos_make_peers(struct exos_system *system, struct error *error);
+/* A miss of the measured program's on what it shares with one of them. */
+bool exos_peers_fault(struct exos_system *system, const struct aegis_exception *exception);
 /* Whether the plan has one of two operations. */
 bool exos_is_planned(const struct exos_system *system, operation_run *one, operation_run *other);
 operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_call, exos_run_trusting_call;

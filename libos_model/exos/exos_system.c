@@ -136,6 +136,9 @@ static enum r3000_resume measured_exception(struct aegis_environment *environmen
     if (!past_library && exos_vm_fault(&system->vm, exception, &resume)) {
         return resume;
     }
+    if (exos_peers_fault(system, exception)) {
+        return R3000_RETRY;
+    }
     return exos_skip(environment, &system->profile.exos);
 }
 
