@@ -14,6 +14,7 @@
 #include "kernel_model/exo/aegis.h"
 #include "kernel_model/exo/exokernel.h"
 #include "kernel_model/linux/linux_system.h"
+#include "kernel_model/ultrix/ultrix.h"
 #include "libos_model/exos/exos.h"
 #include "libos_model/libos_profile.h"
 #include "stack/fs/fs.h"
@@ -62,6 +63,9 @@ static void add_tables(struct topics *topics) {
         {"of a profile", "exokernel", "costs of the exokernel's calls", exo_cost_params, NULL},
         {"of a profile", "aegis_costs", "instructions of Aegis' steps", aegis_cost_params, NULL},
         {"of a profile", "exos_costs", "instructions of its library OS", exos_cost_params, NULL},
+        {"of a profile", "exos_vm", "... of that one's virtual memory", exos_vm_cost_params, NULL},
+        {"of a profile", "exos_ipc", "... of its communication", exos_ipc_cost_params, NULL},
+        {"of a profile", "ultrix_costs", "instructions of Ultrix' steps", ultrix_cost_params, NULL},
         {"of a profile", "storage", "costs of a library OS's storage", libos_storage_cost_params, NULL},
         {"of a system", "libos/storage", "what a library OS has of a drive", libos_storage_params, NULL},
     };
