@@ -2,15 +2,19 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "experiment/operation_types.h"
 #include "experiment/plan.h"
 #include "experiment/plot.h"
+#include "experiment/point_kinds.h"
 #include "experiment/system_types.h"
 #include "hw/device.h"
 #include "hw/machine.h"
 #include "hw/media/media.h"
 #include "hw/wire.h"
+#include "kernel_model/exo/aegis.h"
 #include "kernel_model/exo/exokernel.h"
 #include "kernel_model/linux/linux_system.h"
+#include "libos_model/exos/exos.h"
 #include "libos_model/libos_profile.h"
 #include "stack/fs/fs.h"
 #include "stack/tcp.h"
@@ -44,6 +48,7 @@ static void add_tables(struct topics *topics) {
         {"of an experiment", "plot", "one entry of the list 'plot'", plot_params, NULL},
         {"of an experiment", "link", "a network link", link_params, NULL},
         {"of an experiment", "switch", "a network switch", switch_params, NULL},
+        {"of an experiment", "kernel", "what an experiment of kind kernel repeats", point_kernel_params, NULL},
         {"of a script", "client", "the load generators", client_params, NULL},
         {"of a script", "client/arrivals", "when requests begin", client_arrivals_params, NULL},
         {"of a script", "client/tcp", "how the load generators' TCP behaves", tcp_config_params, NULL},
@@ -55,6 +60,8 @@ static void add_tables(struct topics *topics) {
         {"of a profile", "filesystem", "costs of a file system, one section each", fs_cost_params, NULL},
         {"of a profile", "stack/tcp", "costs of TCP, wherever it is placed", tcp_stack_params, NULL},
         {"of a profile", "exokernel", "costs of the exokernel's calls", exo_cost_params, NULL},
+        {"of a profile", "aegis_costs", "instructions of Aegis' steps", aegis_cost_params, NULL},
+        {"of a profile", "exos_costs", "instructions of its library OS", exos_cost_params, NULL},
         {"of a profile", "storage", "costs of a library OS's storage", libos_storage_cost_params, NULL},
         {"of a system", "libos/storage", "what a library OS has of a drive", libos_storage_params, NULL},
     };
@@ -81,7 +88,17 @@ static void collect(struct topics *topics) {
         add(topics,
             &(struct topic){"systems", system->type_name, system->help, system->params, system->profile_params});
     }
+    const struct operations_ops *kernel;
+    for (size_t i = 0; (kernel = operation_type_at(i)) != NULL; ++i) {
+        add(topics,
+            &(struct topic){"systems", kernel->type_name, kernel->help, kernel->params, kernel->profile_params});
+    }
     add_tables(topics);
+    for (size_t i = 0; (kernel = operation_type_at(i)) != NULL; ++i) {
+        for (const struct operation *at = kernel->operations; at->name != NULL; ++at) {
+            add(topics, &(struct topic){"operations of a kernel", at->name, at->help, NULL, NULL});
+        }
+    }
     const struct op_type *op;
     for (size_t i = 0; (op = op_type_at(i)) != NULL; ++i) {
         add(topics, &(struct topic){"operations of a script", op->name, op->help, op->params, NULL});

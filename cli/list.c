@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "experiment/operation_types.h"
 #include "experiment/share.h"
 #include "experiment/system_types.h"
 #include "hw/device.h"
@@ -89,6 +90,9 @@ int cli_list(const struct cli_arguments *arguments) {
     (void)puts("systems (a system's type:)");
     for (size_t i = 0; system_type_at(i) != NULL; ++i) {
         print_line(system_type_at(i)->type_name, system_type_at(i)->help);
+    }
+    for (size_t i = 0; operation_type_at(i) != NULL; ++i) {
+        print_line(operation_type_at(i)->type_name, operation_type_at(i)->help);
     }
     (void)puts("devices (a device's type:)");
     for (size_t i = 0; device_type_at(i) != NULL; ++i) {

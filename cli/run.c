@@ -41,12 +41,12 @@ static const char *scaled(double value, char out[32]) {
     return out;
 }
 
-/* The simulator's own speed: over the time summed over the points' processes, so that
- * it does not hang on how many ran side by side. */
+/* The simulator's own speed: over the processor time of the points' processes, so that
+ * it does not hang on how many ran side by side, nor on what else the machine does. */
 static void print_speed(const struct run_summary *summary, FILE *out) {
     char events[32], requests[32], rate[32], requests_rate[32];
     const double busy = summary->busy_seconds > 0 ? summary->busy_seconds : 1e-9;
-    (void)fprintf(out, "speed: %s events, %s requests in %.2f s (%.2f s summed over the points): ",
+    (void)fprintf(out, "speed: %s events, %s requests in %.2f s (%.2f s of processor time): ",
                   scaled((double)summary->events, events), scaled((double)summary->requests, requests),
                   summary->wall_seconds, summary->busy_seconds);
     (void)fprintf(out, "%s events/s, %s requests/s, peak memory %.0f MB\n",

@@ -7,7 +7,7 @@
 #include "experiment/watch.h"
 #include "sim/engine.h"
 
-enum { ALSO_MAX = 16, NAME_BYTES_MAX = 24 };
+enum { ALSO_MAX = 128, NAME_BYTES_MAX = 24 };
 
 struct process {
     const char *name;

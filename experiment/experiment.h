@@ -59,7 +59,7 @@ struct run_options {
 struct run_summary {
     size_t points, resumed, failed;
     uint64_t events, requests;
-    double wall_seconds, busy_seconds; /* elapsed; summed over the points' processes */
+    double wall_seconds, busy_seconds; /* elapsed; processor time of the points' processes */
     uint64_t peak_memory_bytes;        /* of the largest process */
     uint64_t results_digest;
     char folder[1024];

@@ -109,7 +109,7 @@ static void check_parts(const struct config_node *table, struct diagnostics *dia
     check_source(config_get(table, "source"), diagnostics);
     check_values(columns, rows, diagnostics);
     if (row_sources != NULL) {
-        const char *own_keys[] = {config_text(config_get(table, "row_key"), "component"), "column", NULL};
+        const char *own_keys[] = {config_text(config_get(table, "row_key"), "component"), "column", "scale", NULL};
         (void)config_check_keys(row_sources, names, diagnostics);
         for (size_t i = 0; row_sources->kind == CONFIG_MAPPING && i < row_sources->count; i++) {
             (void)config_check_keys(row_sources->children[i], own_keys, diagnostics);

@@ -19,4 +19,8 @@ enum error_code point_classify_run(const struct plan_point *point, FILE *out, ui
 bool point_storage_check(const struct plan_point *point, struct diagnostics *diagnostics);
 enum error_code point_storage_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error);
 
+bool point_kernel_check(const struct plan_point *point, struct diagnostics *diagnostics);
+enum error_code point_kernel_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error);
+extern const struct param point_kernel_params[]; /* of `kernel:` */
+
 #endif

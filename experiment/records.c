@@ -149,8 +149,8 @@ void results_write_warning(FILE *out, const struct plan_point *point, const char
                   text);
 }
 
-void results_write_done(FILE *out, uint64_t events, uint64_t requests, double wall_seconds,
+void results_write_done(FILE *out, uint64_t events, uint64_t requests, double busy_seconds,
                         uint64_t peak_memory_bytes) {
     (void)fprintf(out, "done\t%llu %llu %.6f %llu\n", (unsigned long long)events, (unsigned long long)requests,
-                  wall_seconds, (unsigned long long)peak_memory_bytes);
+                  busy_seconds, (unsigned long long)peak_memory_bytes);
 }

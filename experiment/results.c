@@ -105,11 +105,11 @@ static const char *after_fields(const char *row, size_t count) {
 
 static void take_done(const char *text, struct run_summary *summary) {
     unsigned long long events = 0, requests = 0, memory = 0;
-    double wall = 0;
-    if (sscanf(text, "%llu %llu %lf %llu", &events, &requests, &wall, &memory) == 4) {
+    double busy = 0;
+    if (sscanf(text, "%llu %llu %lf %llu", &events, &requests, &busy, &memory) == 4) {
         summary->events += events;
         summary->requests += requests;
-        summary->busy_seconds += wall;
+        summary->busy_seconds += busy;
         summary->peak_memory_bytes = memory > summary->peak_memory_bytes ? memory : summary->peak_memory_bytes;
     }
 }

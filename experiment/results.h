@@ -55,7 +55,7 @@ void results_write_counter(FILE *out, const struct plan_point *point, const char
 void results_write_unused(FILE *out, const struct plan_point *point, const char *key);
 void results_write_warning(FILE *out, const struct plan_point *point, const char *text);
 /* The last record: its presence says that the point is finished. */
-void results_write_done(FILE *out, uint64_t events, uint64_t requests, double wall_seconds, uint64_t peak_memory_bytes);
+void results_write_done(FILE *out, uint64_t events, uint64_t requests, double busy_seconds, uint64_t peak_memory_bytes);
 
 /* ---- In the parent ---- */
 

@@ -250,7 +250,8 @@ static uint64_t fill_l1(struct cache *cache, unsigned core, uint32_t *l1_entries
 static __attribute__((noinline)) void touch_line(struct cache *cache, unsigned core, uint32_t *entries, uint32_t tag,
                                                  bool write, struct touch *touch) {
     struct cache_private *l1 = &cache->cores[core].l1;
-    const uint32_t way = find_entry(entries, l1->ways, tag);
+    /* What a read did not find is not there; a write may have met a line not owned. */
+    const uint32_t way = write ? find_entry(entries, l1->ways, tag) : l1->ways;
     uint64_t stall = 0;
     if (way == l1->ways) {
         stall = fill_l1(cache, core, entries, tag, write, touch);
@@ -297,18 +298,13 @@ static uint64_t overlapped(const struct cache *cache, const struct touch *touch)
     return stall;
 }
 
-uint64_t cache_touch(struct cache *cache, unsigned core, uint64_t address, uint32_t length_bytes, bool write,
-                     enum cache_pattern pattern) {
-    if (length_bytes == 0) {
-        return 0;
-    }
-    const uint64_t first = address / CACHE_LINE_BYTES;
-    const uint64_t last = (address + length_bytes - 1) / CACHE_LINE_BYTES;
-    cache->counters.touches += last - first + 1;
+/* All that the fast path below leaves; the lines are counted. */
+static __attribute__((noinline)) uint64_t touch_range(struct cache *cache, unsigned core, uint64_t first, uint64_t last,
+                                                      bool write, enum cache_pattern pattern) {
     if (cache->config.model == CACHE_FLAT) {
         return (last - first + 1) * cache->config.flat_cycles;
     }
-    SIM_ASSERT(core < cache->core_count && (address + length_bytes) >> CACHE_ADDRESS_BITS == 0);
+    SIM_ASSERT(core < cache->core_count && last >> (CACHE_ADDRESS_BITS - CACHE_LINE_BITS) == 0);
     struct cache_core *caches = &cache->cores[core];
     caches->empty = false;
     if (caches->l1.tick >= CACHE_TICK_LIMIT || caches->l2.tick >= CACHE_TICK_LIMIT) {
@@ -327,6 +323,40 @@ uint64_t cache_touch(struct cache *cache, unsigned core, uint64_t address, uint3
         return touch.stall;
     }
     return overlapped(cache, &touch);
+}
+
+/* Whether a line is a hit of an L1 of the usual ways that tells nobody; its stamp is
+ * then renewed. Says no where the touch needs more than that. */
+static inline bool touch_hit(const struct cache *cache, unsigned core, uint64_t line, bool write) {
+    if (cache->config.model == CACHE_FLAT || core >= cache->core_count) {
+        return false;
+    }
+    struct cache_private *l1 = &cache->cores[core].l1;
+    if (l1->ways != CACHE_PRIVATE_WAYS_USUAL || l1->tick >= CACHE_TICK_LIMIT) {
+        return false;
+    }
+    const uint32_t tag = (uint32_t)line + 1;
+    uint32_t *entries = (uint32_t *)(void *)(l1->sets + (line & l1->set_mask) * CACHE_HOST_LINE_BYTES);
+    const uint64_t found = cache_matches(entries, CACHE_PRIVATE_WAYS_USUAL, tag << 1 | 1, write ? 0 : 1);
+    if (found == 0 || line >> (CACHE_ADDRESS_BITS - CACHE_LINE_BITS) != 0) {
+        return false;
+    }
+    entries[CACHE_PRIVATE_WAYS_USUAL + (uint32_t)__builtin_ctzll(found)] = ++l1->tick;
+    return true;
+}
+
+uint64_t cache_touch(struct cache *cache, unsigned core, uint64_t address, uint32_t length_bytes, bool write,
+                     enum cache_pattern pattern) {
+    if (length_bytes == 0) {
+        return 0;
+    }
+    const uint64_t first = address / CACHE_LINE_BYTES;
+    const uint64_t last = (address + length_bytes - 1) / CACHE_LINE_BYTES;
+    cache->counters.touches += last - first + 1;
+    if (first == last && touch_hit(cache, core, first, write)) {
+        return 0;
+    }
+    return touch_range(cache, core, first, last, write, pattern);
 }
 
 void cache_private_clear(struct cache_private *level) {

@@ -9,7 +9,12 @@
 #include "hw/cache.h"
 #include "hw/cache_search.h"
 
-enum { CACHE_LINE_BYTES = 64, CACHE_ADDRESS_BITS = 37, CACHE_HOST_LINE_BYTES = 64 };
+enum {
+    CACHE_LINE_BITS = 6,
+    CACHE_LINE_BYTES = 1 << CACHE_LINE_BITS,
+    CACHE_ADDRESS_BITS = 37,
+    CACHE_HOST_LINE_BYTES = 64
+};
 
 /* L1 or L2 of one core. A set is an entry for each way, tag << 1 | owned, and then
  * the stamp of the way's last use, 0 if it is free: for 8 ways one line of the host,

@@ -27,7 +27,7 @@ static void push(struct context *context, struct segment segment) {
     context->segments[context->count++] = segment;
 }
 
-static void push_work(struct context *context) {
+static __attribute__((noinline)) void push_work(struct context *context) {
     SIM_ASSERT_MSG(context->component != 0, "%s: work of no component", context->name);
     push(context, (struct segment){.component = context->component, .request = context->request});
 }
@@ -57,13 +57,19 @@ void cpu_work_for(struct context *context, ledger_component component, struct re
     push_work(context);
 }
 
+static __attribute__((noinline)) void charge_new_work(struct context *context, uint64_t cycles) {
+    push_work(context);
+    context->segments[context->count - 1].cycles += cycles;
+}
+
 void cpu_charge(struct context *context, uint64_t cycles) {
     assert_chargeable(context);
+    context->total += cycles;
     if (context->count == 0 || context->segments[context->count - 1].marker) {
-        push_work(context);
+        charge_new_work(context, cycles);
+        return;
     }
     context->segments[context->count - 1].cycles += cycles;
-    context->total += cycles;
 }
 
 /* What a component waits for its caches is told apart from its code: a component of

@@ -93,7 +93,7 @@ uint64_t iommu_root_table(const struct iommu *iommu) {
     return iommu->root_table;
 }
 
-static struct iommu_function *make_function(struct iommu *iommu, uint16_t requester_id) {
+struct iommu_function *iommu_make_function(struct iommu *iommu, uint16_t requester_id) {
     if (iommu->function_count == iommu->function_capacity) {
         iommu->function_capacity = iommu->function_capacity == 0 ? 64 : 2 * iommu->function_capacity;
         iommu->functions = realloc(iommu->functions, iommu->function_capacity * sizeof *iommu->functions);
@@ -105,11 +105,6 @@ static struct iommu_function *make_function(struct iommu *iommu, uint16_t reques
     (void)snprintf(function->instance, sizeof function->instance, "iommu/%02x:%02x.%x", requester_id >> 8U,
                    (requester_id >> 3U) & 0x1fU, requester_id & 7U);
     return function;
-}
-
-struct iommu_function *iommu_function_of(struct iommu *iommu, uint16_t requester_id) {
-    const uint32_t index = iommu->function_index[requester_id];
-    return index != 0 ? &iommu->functions[index - 1] : make_function(iommu, requester_id);
 }
 
 /* Allows an access whose address is known, if it is memory's. */

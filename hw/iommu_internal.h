@@ -64,8 +64,12 @@ struct iommu {
     struct iommu_counters counters;
 };
 
+struct iommu_function *iommu_make_function(struct iommu *iommu, uint16_t requester_id);
 /* The record of a requester; valid until that of another is made. */
-struct iommu_function *iommu_function_of(struct iommu *iommu, uint16_t requester_id);
+static inline struct iommu_function *iommu_function_of(struct iommu *iommu, uint16_t requester_id) {
+    const uint32_t index = iommu->function_index[requester_id];
+    return index != 0 ? &iommu->functions[index - 1] : iommu_make_function(iommu, requester_id);
+}
 
 /* Page-number bits that stay at a level: the whole number at 1, its top 9 at 4. */
 static inline uint64_t iommu_prefix(uint64_t page, unsigned level) {

@@ -8,9 +8,11 @@
 
 enum { NONE = UINT32_MAX };
 
+/* Fibonacci hashing. The domain stands right above the pages that domains have in
+ * common, so that both reach the bits that choose the bucket. */
 static inline uint32_t bucket_of(const struct iommu_tlb *tlb, uint16_t domain, uint64_t page) {
-    const uint64_t mixed = (page ^ ((uint64_t)domain << 40)) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)(mixed >> 32) & tlb->bucket_mask;
+    const uint64_t mixed = (page ^ ((uint64_t)domain << 20)) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(mixed >> 40) & tlb->bucket_mask;
 }
 
 static inline uint32_t set_of(const struct iommu_tlb *tlb, uint64_t page) {

@@ -20,6 +20,8 @@ struct machine_parts {
     struct machine machine; /* first: what others see */
     struct memory_config memory;
     struct core_config core;
+    struct r3000_config r3000;
+    bool has_r3000;
     struct cache_config cache;
     struct iommu_config iommu;
     struct pcie_root_config pcie;
@@ -36,6 +38,7 @@ static const struct {
 } part_table[] = {
     {"memory", "physical memory", memory_params},
     {"core", "the processor's cores, all alike", core_params},
+    {"r3000", "the cores are R3000-class: software-managed TLB, exceptions", r3000_params},
     {"cache", "the cache hierarchy, and what lies behind it", cache_params},
     {"iommu", "translation and protection of what devices access", iommu_params},
     {"pcie", "the PCI Express root complex", pcie_root_params},
@@ -53,7 +56,7 @@ const struct param *machine_part_at(size_t index, const char **name, const char 
 /* ---- reading ---- */
 
 static bool bind_parts(const struct config_node *node, struct machine_parts *parts, struct diagnostics *diagnostics) {
-    static const char *const keys[] = {"name", "memory", "core", "cache", "iommu", "pcie", "devices", NULL};
+    static const char *const keys[] = {"name", "memory", "core", "r3000", "cache", "iommu", "pcie", "devices", NULL};
     if (node == NULL || node->kind != CONFIG_MAPPING) {
         static const char text[] = "a machine is a mapping: memory, core, cache, iommu, pcie, devices";
         if (node != NULL) {
@@ -72,6 +75,12 @@ static bool bind_parts(const struct config_node *node, struct machine_parts *par
                        (unsigned long long)parts->memory.size_bytes);
     }
     (void)core_config_bind(config_get(node, "core"), &parts->core, diagnostics);
+    parts->has_r3000 = config_get(node, "r3000") != NULL;
+    if (config_bind(config_get(node, "r3000"), r3000_params, &parts->r3000, diagnostics) &&
+        parts->r3000.tlb_wired >= parts->r3000.tlb_entries) {
+        diagnostics_at(diagnostics, config_get(node, "r3000"), "r3000.tlb_wired: %llu of %llu entries leave none free",
+                       (unsigned long long)parts->r3000.tlb_wired, (unsigned long long)parts->r3000.tlb_entries);
+    }
     (void)config_bind(config_get(node, "cache"), cache_params, &parts->cache, diagnostics);
     (void)config_bind(config_get(node, "iommu"), iommu_params, &parts->iommu, diagnostics);
     (void)config_bind(config_get(node, "pcie"), pcie_root_params, &parts->pcie, diagnostics);
@@ -118,6 +127,14 @@ static void build_cores(struct machine_parts *parts) {
     for (unsigned i = 0; i < machine->core_count; i++) {
         machine->cores[i] = core_create(machine, i, &parts->core);
     }
+    if (!parts->has_r3000) {
+        return;
+    }
+    machine->r3000 = calloc(machine->core_count, sizeof(struct r3000 *));
+    SIM_ASSERT(machine->r3000 != NULL);
+    for (unsigned i = 0; i < machine->core_count; i++) {
+        machine->r3000[i] = r3000_create(machine, machine->cores[i], &parts->r3000);
+    }
 }
 
 static void set_name(struct machine_parts *parts, const struct config_node *node) {
@@ -152,6 +169,10 @@ void machine_free(struct machine *machine) {
         return;
     }
     machine_free_devices(machine);
+    for (unsigned i = 0; machine->r3000 != NULL && i < machine->core_count; i++) {
+        r3000_free(machine->r3000[i]);
+    }
+    free(machine->r3000);
     for (unsigned i = 0; machine->cores != NULL && i < machine->core_count; i++) {
         core_free(machine->cores[i]);
     }
@@ -196,6 +217,9 @@ void machine_declare_components(void) {
 void machine_visit_stats(const struct machine *machine, const struct stats_sink *sink) {
     for (unsigned i = 0; i < machine->core_count; i++) {
         core_visit_stats(machine->cores[i], sink);
+        if (machine->r3000 != NULL) {
+            r3000_visit_stats(machine->r3000[i], sink);
+        }
     }
     cache_visit_stats(machine->cache, sink);
     iommu_visit_stats(machine->iommu, sink);
@@ -211,6 +235,9 @@ void machine_visit_stats(const struct machine *machine, const struct stats_sink 
 void machine_reset_stats(struct machine *machine) {
     for (unsigned i = 0; i < machine->core_count; i++) {
         core_reset_usage(machine->cores[i]);
+        if (machine->r3000 != NULL) {
+            r3000_reset_stats(machine->r3000[i]);
+        }
     }
     cache_reset_stats(machine->cache);
     iommu_reset_stats(machine->iommu);

@@ -9,6 +9,7 @@
 #include "hw/iommu.h"
 #include "hw/memory.h"
 #include "hw/pcie.h"
+#include "hw/r3000/r3000.h"
 #include "sim/config.h"
 #include "sim/stats_sink.h"
 
@@ -23,12 +24,13 @@ struct machine {
     struct pcie_root *pcie;
     unsigned core_count;
     struct core **cores;
+    struct r3000 **r3000; /* one a core, where the processor is one; else NULL */
     unsigned device_count;
     struct device *devices[MACHINE_DEVICES_MAX];
 };
 
-/* Builds from a mapping: memory, core, cache, iommu, pcie, devices: a list of
- * {name, type, ...parameters of the type}. Only checks if `machine` is NULL (for
+/* Builds from a mapping: memory, core, r3000 (if the cores are such), cache, iommu,
+ * pcie, devices: a list of {name, type, ...parameters of the type}. Only checks if `machine` is NULL (for
  * `stillsuit check`). All errors are reported; returns false if there were any. */
 bool machine_create(const struct config_node *node, struct machine **machine, struct diagnostics *diagnostics);
 void machine_free(struct machine *machine);

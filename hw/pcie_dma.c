@@ -224,7 +224,7 @@ static uint64_t tags_of(const struct dma_op *chain) {
     uint64_t tags = 0;
     for (const struct dma_op *op = chain; op != NULL; op = op->next) {
         if (!op->write) {
-            tags += op->length_bytes == 0 ? 1 : (op->length_bytes + request_bytes - 1) / request_bytes;
+            tags += op->length_bytes <= request_bytes ? 1 : (op->length_bytes + request_bytes - 1) / request_bytes;
         }
     }
     return tags < link->config.tags ? tags : link->config.tags; /* a larger one takes them all */

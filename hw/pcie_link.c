@@ -115,7 +115,7 @@ enum { WRITE_HEADER_BYTES = 24, READ_REQUEST_BYTES = 24, COMPLETION_HEADER_BYTES
 
 /* Packets for so many bytes; a transfer of none still takes one. */
 static uint64_t pieces(uint64_t length_bytes, uint64_t piece_bytes) {
-    return length_bytes == 0 ? 1 : (length_bytes + piece_bytes - 1) / piece_bytes;
+    return length_bytes <= piece_bytes ? 1 : (length_bytes + piece_bytes - 1) / piece_bytes;
 }
 
 uint64_t pcie_write_bytes(const struct pcie_link *link, uint64_t length_bytes) {

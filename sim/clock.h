@@ -12,6 +12,8 @@
 struct sim_clock {
     uint64_t frequency_hz;
     uint64_t numerator, denominator; /* period in fs = numerator / denominator, reduced */
+    /* 2^64 over each, rounded down, so that a division is a multiplication: */
+    uint64_t numerator_inverse, denominator_inverse;
 };
 
 /* A clock of `frequency_hz` (not 0), with its edge 0 at time 0. */

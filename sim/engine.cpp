@@ -1,8 +1,10 @@
 /* engine.cpp: the engine over SystemC.
  *
- * Events are ordered by (time, priority, order of scheduling). The next few lie in a
- * short sorted array, whose end comes and goes at the cost of a few moves; all others,
- * which come later than those, in a heap.
+ * Events are ordered by (time, priority, order of scheduling). Those of the near
+ * future lie in a wheel: a short sorted list for each slot of time, and a bit for each
+ * slot that has one, so that to put in and to take out cost the same however many
+ * there are (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987). What
+ * comes later lies in a heap, and stays there until it is its turn.
  * Tasks are SC_THREADs, and control is one token: whoever holds it pumps the events.
  * A task that blocks goes on pumping on its own stack; callbacks run there, and if
  * the next task to wake is itself it simply returns, with no switch at all. Only
@@ -46,24 +48,34 @@ struct heap_entry {
     struct sim_event *event;
     /* The order within an instant lies with the event: it is seldom asked for, and
      * entries that are moved stay short. */
-    uint64_t order() const { return (static_cast<uint64_t>(event->priority) << 56) | event->sequence; }
-    bool before(const heap_entry &other) const { return due != other.due ? due < other.due : order() < other.order(); }
+    bool before(const heap_entry &other) const {
+        return due != other.due ? due < other.due : event->order < other.event->order;
+    }
 };
 
 constexpr unsigned HEAP_ARITY = 4;
-/* Of the sorted array; when it has run empty it takes half as many from the heap. */
-constexpr unsigned NEAR_MAX = 32;
-/* heap_index of an event that lies there. */
-constexpr uint32_t IN_NEAR = SIM_EVENT_IDLE - 1;
+/* A slot is 2^27 fs, 134 ns; all slots 34 us. */
+constexpr unsigned SLOT_SHIFT = 27;
+constexpr unsigned SLOTS = 256;
+constexpr unsigned WORD_BITS = 64;
+constexpr unsigned WORDS = SLOTS / WORD_BITS;
+constexpr unsigned PRIORITY_SHIFT = 56;
+/* heap_index of an event that lies in the wheel. */
+constexpr uint32_t IN_WHEEL = SIM_EVENT_IDLE - 1;
+
+struct wheel {
+    uint64_t in_use[WORDS];
+    struct sim_event *slots[SLOTS]; /* the first of each, linked by `later` */
+};
 
 struct engine {
     sim_time now = 0;
     sim_time until = 0;
     uint64_t sequence = 0, events_run = 0;
     bool stopping = false, started = false, lockstep = false, waiting_for_time = false;
-    unsigned near_count = 0;
-    heap_entry near[NEAR_MAX + 1]; /* the first to come stands last */
+    wheel near = {};
     std::vector<heap_entry> heap;
+    sim_time heap_due = SIM_TIME_MAX; /* of the first in the heap */
     std::deque<std::unique_ptr<sim_task>> tasks;
     sim_task *current = nullptr;
     std::unique_ptr<sc_core::sc_event> root_go, kick;
@@ -117,90 +129,122 @@ void heap_down(engine &e, size_t index, const heap_entry &entry) {
     heap_place(e, index, entry);
 }
 
-void heap_remove(engine &e, size_t index) {
+__attribute__((noinline)) void heap_remove(engine &e, size_t index) {
     const heap_entry last = e.heap.back();
     e.heap.pop_back();
-    if (index == e.heap.size()) {
-        return;
+    if (index != e.heap.size()) {
+        if (index > 0 && last.before(e.heap[(index - 1) / HEAP_ARITY])) {
+            heap_up(e, index, last);
+        } else {
+            heap_down(e, index, last);
+        }
     }
-    if (index > 0 && last.before(e.heap[(index - 1) / HEAP_ARITY])) {
-        heap_up(e, index, last);
-    } else {
-        heap_down(e, index, last);
-    }
+    e.heap_due = e.heap.empty() ? SIM_TIME_MAX : e.heap[0].due;
 }
 
-void heap_insert(engine &e, const heap_entry &entry) {
+__attribute__((noinline)) void heap_insert(engine &e, const heap_entry &entry) {
     e.heap.push_back(entry);
     heap_up(e, e.heap.size() - 1, entry);
+    e.heap_due = e.heap[0].due;
 }
 
-/* Into the sorted array; its latest goes to the heap if it is full. */
-void near_insert(engine &e, const heap_entry &entry) {
-    unsigned at = e.near_count++;
-    for (; at > 0 && e.near[at - 1].before(entry); at--) {
-        e.near[at] = e.near[at - 1];
-    }
-    e.near[at] = entry;
-    entry.event->heap_index = IN_NEAR;
-    if (e.near_count > NEAR_MAX) {
-        heap_insert(e, e.near[0]);
-        e.near_count--;
-        std::memmove(&e.near[0], &e.near[1], e.near_count * sizeof e.near[0]);
-    }
+inline bool before(const struct sim_event *one, const struct sim_event *other) {
+    return one->due != other->due ? one->due < other->due : one->order < other->order;
 }
 
-/* The array is empty: the heap's first fill half of it. */
-void refill(engine &e) {
-    const size_t wanted = e.heap.size() < NEAR_MAX / 2 ? e.heap.size() : NEAR_MAX / 2;
-    for (size_t at = wanted; at > 0; at--) {
-        e.near[at - 1] = e.heap[0];
-        e.heap[0].event->heap_index = IN_NEAR;
-        heap_remove(e, 0);
-    }
-    e.near_count = static_cast<unsigned>(wanted);
+inline unsigned slot_of(sim_time due) {
+    return static_cast<unsigned>(due >> SLOT_SHIFT) % SLOTS;
 }
 
-void insert(engine &e, const heap_entry &entry) {
-    /* What comes before something in the array belongs there, and if there is room
-     * what comes before all of the heap. */
-    const bool is_near = e.near_count > 0 && entry.before(e.near[0]);
-    if (is_near || (e.near_count < NEAR_MAX && (e.heap.empty() || entry.before(e.heap[0])))) {
-        near_insert(e, entry);
-    } else {
-        heap_insert(e, entry);
+inline void wheel_insert(wheel &w, struct sim_event *event) {
+    const unsigned slot = slot_of(event->due);
+    struct sim_event **link = &w.slots[slot];
+    w.in_use[slot / WORD_BITS] |= UINT64_C(1) << (slot % WORD_BITS);
+    while (*link != nullptr && before(*link, event)) {
+        link = &(*link)->later;
+    }
+    event->later = *link;
+    event->heap_index = IN_WHEEL;
+    *link = event;
+}
+
+/* Takes out what `link`, in `slot`, points to. */
+inline void wheel_unlink(wheel &w, unsigned slot, struct sim_event **link) {
+    *link = (*link)->later;
+    if (w.slots[slot] == nullptr) {
+        w.in_use[slot / WORD_BITS] &= ~(UINT64_C(1) << (slot % WORD_BITS));
     }
 }
 
-void remove(engine &e, const sim_event *event) {
-    if (event->heap_index != IN_NEAR) {
-        heap_remove(e, event->heap_index);
-        return;
-    }
-    unsigned at = e.near_count - 1;
-    while (e.near[at].event != event) {
-        at--;
-    }
-    e.near_count--;
-    std::memmove(&e.near[at], &e.near[at + 1], (e.near_count - at) * sizeof e.near[0]);
-}
-
-/* The first event, or nullptr if there is none. */
-const heap_entry *first_event(engine &e) {
-    if (e.near_count == 0) {
-        if (e.heap.empty()) {
-            return nullptr;
+/* The first slot in use, from that of `now` round to the one before it; SLOTS: none. */
+inline unsigned wheel_first(const wheel &w, sim_time now) {
+    const unsigned begin = slot_of(now);
+    unsigned word = begin / WORD_BITS;
+    uint64_t bits = w.in_use[word] & (~UINT64_C(0) << (begin % WORD_BITS));
+    for (unsigned i = 0; bits == 0; i++) {
+        if (i == WORDS) {
+            return SLOTS;
         }
-        refill(e);
+        word = (word + 1) % WORDS;
+        bits = w.in_use[word];
     }
-    return &e.near[e.near_count - 1];
+    return word * WORD_BITS + static_cast<unsigned>(__builtin_ctzll(bits));
 }
 
-/* Lets SystemC's time come up to `due` while foreign modules run; false if one of
- * them scheduled something earlier meanwhile. */
-bool advance_in_lockstep(engine &e, sim_time due) {
+/* What is due within the wheel's turn goes there. It holds nothing that is past, so
+ * that a slot never holds events of two turns. */
+inline void insert(engine &e, struct sim_event *event) {
+    if ((event->due >> SLOT_SHIFT) - (e.now >> SLOT_SHIFT) < SLOTS) {
+        wheel_insert(e.near, event);
+    } else {
+        heap_insert(e, {event->due, event});
+    }
+}
+
+__attribute__((noinline)) void remove(engine &e, struct sim_event *event) {
+    if (event->heap_index == IN_WHEEL) {
+        const unsigned slot = slot_of(event->due);
+        struct sim_event **link = &e.near.slots[slot];
+        while (*link != event) {
+            link = &(*link)->later;
+        }
+        wheel_unlink(e.near, slot, link);
+    } else {
+        heap_remove(e, event->heap_index);
+    }
+    event->heap_index = SIM_EVENT_IDLE;
+}
+
+/* Takes out the first event, unless it comes after `until`; nullptr: there is none. */
+inline struct sim_event *take_first(engine &e, sim_time until) {
+    const unsigned slot = wheel_first(e.near, e.now);
+    struct sim_event *event = slot == SLOTS ? nullptr : e.near.slots[slot];
+    if (event == nullptr || e.heap_due <= event->due) {
+        if (!e.heap.empty() && (event == nullptr || before(e.heap[0].event, event))) {
+            event = e.heap[0].event;
+        }
+        if (event != nullptr && event->due <= until) {
+            remove(e, event);
+            return event;
+        }
+        return nullptr;
+    }
+    if (event->due > until) {
+        return nullptr;
+    }
+    wheel_unlink(e.near, slot, &e.near.slots[slot]);
+    event->heap_index = SIM_EVENT_IDLE;
+    return event;
+}
+
+/* Lets SystemC's time come up to the first event while foreign modules run; false if
+ * one of them scheduled something earlier meanwhile. */
+bool advance_in_lockstep(engine &e) {
+    const unsigned slot = wheel_first(e.near, e.now);
+    const sim_time near_due = slot == SLOTS ? SIM_TIME_MAX : e.near.slots[slot]->due;
+    const sim_time due = near_due < e.heap_due ? near_due : e.heap_due;
     const sim_time stamp = sc_core::sc_time_stamp().value();
-    if (due <= stamp) {
+    if (due <= stamp || due > e.until || due == SIM_TIME_MAX) {
         return true;
     }
     e.waiting_for_time = true;
@@ -218,20 +262,17 @@ sim_task *pump(engine &e, const sim_task *self) {
         if (e.observer != nullptr) {
             e.observer(e.observer_context);
         }
-        const heap_entry *first = first_event(e);
-        if (e.stopping || first == nullptr || first->due > e.until) {
+        if (e.stopping) {
             return nullptr;
         }
-        if (e.lockstep && !advance_in_lockstep(e, first->due)) {
+        if (e.lockstep && !advance_in_lockstep(e)) {
             continue;
         }
-        if (e.lockstep) {
-            first = first_event(e); /* foreign modules may have scheduled something meanwhile */
+        struct sim_event *event = take_first(e, e.until);
+        if (event == nullptr) {
+            return nullptr;
         }
-        struct sim_event *event = first->event;
-        e.now = first->due;
-        e.near_count--;
-        event->heap_index = SIM_EVENT_IDLE;
+        e.now = event->due;
         e.events_run++;
         if (event->callback != nullptr) {
             event->callback(event->context);
@@ -318,7 +359,7 @@ extern "C" {
 void sim_event_init(struct sim_event *event, enum sim_priority priority, sim_callback *callback, void *context) {
     SIM_ASSERT(callback != nullptr);
     event->due = 0;
-    event->sequence = 0;
+    event->order = 0;
     event->heap_index = SIM_EVENT_IDLE;
     event->priority = static_cast<uint8_t>(priority);
     event->context = context;
@@ -334,9 +375,8 @@ void sim_schedule_at(struct sim_event *event, sim_time due) {
     SIM_ASSERT_MSG(event->heap_index == SIM_EVENT_IDLE, "an event is scheduled twice");
     SIM_ASSERT_MSG(due >= e.now, "an event is scheduled in the past");
     event->due = due;
-    event->sequence = e.sequence++;
-    const heap_entry entry = {due, event};
-    insert(e, entry);
+    event->order = (static_cast<uint64_t>(event->priority) << PRIORITY_SHIFT) | e.sequence++;
+    insert(e, event);
     if (e.waiting_for_time) {
         e.kick->notify(sc_core::SC_ZERO_TIME);
     }
@@ -351,7 +391,6 @@ bool sim_cancel(struct sim_event *event) {
         return false;
     }
     remove(the_engine(), event);
-    event->heap_index = SIM_EVENT_IDLE;
     return true;
 }
 

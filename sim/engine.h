@@ -34,11 +34,12 @@ enum { SIM_EVENT_IDLE = UINT32_MAX };
 /* Owned by the caller; must outlive its schedule. */
 struct sim_event {
     sim_time due;
-    uint64_t sequence;
+    uint64_t order;      /* within an instant: priority, then order of scheduling */
     uint32_t heap_index; /* SIM_EVENT_IDLE when not scheduled */
     uint8_t priority;
     void *context;
     sim_callback *callback;
+    struct sim_event *later; /* the next of those due at about the same time */
 };
 
 /* Prepares an event; it is idle afterwards. */

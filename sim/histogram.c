@@ -10,9 +10,9 @@ static unsigned bucket_of(uint64_t value) {
     if (value < (UINT64_C(1) << HISTOGRAM_SUB_BITS)) {
         return (unsigned)value;
     }
+    /* The value's leading 1 adds one to the octave of its exponent. */
     const unsigned exponent = 63u - (unsigned)__builtin_clzll(value) - HISTOGRAM_SUB_BITS;
-    const unsigned sub = (unsigned)(value >> exponent) & ((1u << HISTOGRAM_SUB_BITS) - 1);
-    return ((exponent + 1) << HISTOGRAM_SUB_BITS) + sub;
+    return (exponent << HISTOGRAM_SUB_BITS) + (unsigned)(value >> exponent);
 }
 
 /* The largest value that falls into a bucket. */

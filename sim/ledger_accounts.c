@@ -5,16 +5,20 @@
 #include "sim/ledger.h"
 #include "sim/ledger_internal.h"
 
-static void account_add(struct ledger_account *account, const sim_time spent[LEDGER_KINDS]) {
-    if (spent[LEDGER_WAITING] == 0) {
-        histogram_add(&account->one[LEDGER_SERVICE], spent[LEDGER_SERVICE]);
-    } else if (spent[LEDGER_SERVICE] == 0) {
-        histogram_add(&account->one[LEDGER_WAITING], spent[LEDGER_WAITING]);
-    } else {
-        histogram_add(&account->both[LEDGER_WAITING], spent[LEDGER_WAITING]);
-        histogram_add(&account->both[LEDGER_SERVICE], spent[LEDGER_SERVICE]);
-        histogram_add(&account->both[LEDGER_KINDS], spent[LEDGER_WAITING] + spent[LEDGER_SERVICE]);
+static __attribute__((noinline)) void account_add_both(struct ledger_account *account,
+                                                       const sim_time spent[LEDGER_KINDS]) {
+    histogram_add(&account->both[LEDGER_WAITING], spent[LEDGER_WAITING]);
+    histogram_add(&account->both[LEDGER_SERVICE], spent[LEDGER_SERVICE]);
+    histogram_add(&account->both[LEDGER_KINDS], spent[LEDGER_WAITING] + spent[LEDGER_SERVICE]);
+}
+
+static inline void account_add(struct ledger_account *account, const sim_time spent[LEDGER_KINDS]) {
+    if (spent[LEDGER_WAITING] != 0 && spent[LEDGER_SERVICE] != 0) {
+        account_add_both(account, spent);
+        return;
     }
+    const enum ledger_kind kind = spent[LEDGER_WAITING] != 0 ? LEDGER_WAITING : LEDGER_SERVICE;
+    histogram_add(&account->one[kind], spent[LEDGER_WAITING] + spent[LEDGER_SERVICE]);
 }
 
 void ledger_add_up(struct ledger *ledger, const struct request *request, sim_time when) {
@@ -25,8 +29,6 @@ void ledger_add_up(struct ledger *ledger, const struct request *request, sim_tim
         const ledger_component component = request->touched[i];
         const sim_time *spent = request->spent[component];
         total += spent[LEDGER_WAITING] + spent[LEDGER_SERVICE];
-        ledger->sums[component][LEDGER_WAITING] += spent[LEDGER_WAITING];
-        ledger->sums[component][LEDGER_SERVICE] += spent[LEDGER_SERVICE];
         for (ledger_component up = component; up != 0; up = ledger_component_parent(up)) {
             sim_time *subtree = ledger->subtree[up];
             if ((subtree[LEDGER_WAITING] | subtree[LEDGER_SERVICE]) == 0) {
@@ -83,8 +85,20 @@ const struct histogram *ledger_spent(struct ledger *ledger, ledger_component com
     return &account->view;
 }
 
+/* Over the component and all below it. */
+static histogram_sum subtree_sum(const struct ledger *ledger, ledger_component component, enum ledger_kind kind) {
+    const struct ledger_account *account = &ledger->accounts[component];
+    return account->one[kind].sum + account->both[kind].sum;
+}
+
 histogram_sum ledger_sum(const struct ledger *ledger, ledger_component component, enum ledger_kind kind) {
-    return ledger->sums[component][kind];
+    histogram_sum sum = subtree_sum(ledger, component, kind);
+    for (size_t child = 1; component != 0 && child <= ledger_component_count(); child++) {
+        if (ledger_component_parent((ledger_component)child) == component) {
+            sum -= subtree_sum(ledger, (ledger_component)child, kind);
+        }
+    }
+    return sum;
 }
 
 size_t ledger_drops(const struct ledger *ledger, const struct ledger_drop **drops) {

@@ -5,25 +5,14 @@
 #include "sim/ledger.h"
 #include "sim/ledger_internal.h"
 
-struct component_set {
-    uint64_t words[LEDGER_COMPONENTS_MAX / 64];
-};
+struct component_set ledger_allowed[LEDGER_COMPONENTS_MAX];
 
 static struct {
     struct ledger_declaration declarations[LEDGER_COMPONENTS_MAX]; /* copies; their texts are the declarer's */
     ledger_component parents[LEDGER_COMPONENTS_MAX];
-    struct component_set allowed[LEDGER_COMPONENTS_MAX];
     size_t count;
-    bool sealed; /* `allowed` is up to date */
+    bool sealed; /* ledger_allowed is up to date */
 } components;
-
-static void set_add(struct component_set *set, ledger_component component) {
-    set->words[component / 64] |= UINT64_C(1) << (component % 64);
-}
-
-static bool set_has(const struct component_set *set, ledger_component component) {
-    return (set->words[component / 64] >> (component % 64) & 1) != 0;
-}
 
 static ledger_component find_span(const char *name, size_t length) {
     for (ledger_component i = 1; i <= components.count; i++) {
@@ -47,7 +36,10 @@ ledger_component ledger_declare(const struct ledger_declaration *declaration) {
     SIM_ASSERT_MSG(components.count + 1 < LEDGER_COMPONENTS_MAX, "too many components, at %s", declaration->name);
     const ledger_component index = (ledger_component)++components.count;
     components.declarations[index] = *declaration;
-    components.sealed = false;
+    if (components.sealed) {
+        components.sealed = false;
+        memset(ledger_allowed, 0, sizeof ledger_allowed);
+    }
     if (declaration->parent != NULL) {
         components.parents[index] = ledger_find(declaration->parent);
         SIM_ASSERT_MSG(components.parents[index] != 0, "%s is declared before its parent %s", declaration->name,
@@ -101,11 +93,10 @@ static const char *next_list(ledger_component component) {
 }
 
 static void seal_one(ledger_component component) {
-    struct component_set *allowed = &components.allowed[component];
-    memset(allowed, 0, sizeof *allowed);
+    struct component_set *allowed = &ledger_allowed[component];
     for (ledger_component other = 1; other <= components.count; other++) {
         if (ledger_component_within(other, component) || ledger_component_within(component, other)) {
-            set_add(allowed, other);
+            component_set_add(allowed, other);
         }
     }
     for (const char *word = next_list(component); *word != '\0';) {
@@ -113,7 +104,7 @@ static void seal_one(ledger_component component) {
         const ledger_component root = find_span(word, length);
         for (ledger_component other = 1; root != 0 && other <= components.count; other++) {
             if (ledger_component_within(other, root)) {
-                set_add(allowed, other);
+                component_set_add(allowed, other);
             }
         }
         word += length;
@@ -128,5 +119,5 @@ bool ledger_allows(ledger_component from, ledger_component to) {
         }
         components.sealed = true;
     }
-    return set_has(&components.allowed[from], to);
+    return component_set_has(&ledger_allowed[from], to);
 }

@@ -4,6 +4,22 @@
 
 #include "sim/ledger.h"
 
+struct component_set {
+    uint64_t words[LEDGER_COMPONENTS_MAX / 64];
+};
+
+static inline void component_set_add(struct component_set *set, ledger_component component) {
+    set->words[component / 64] |= UINT64_C(1) << (component % 64);
+}
+
+static inline bool component_set_has(const struct component_set *set, ledger_component component) {
+    return (set->words[component / 64] >> (component % 64) & 1) != 0;
+}
+
+/* Who may take over from whom, by who hands over. Empty until somebody asks
+ * ledger_allows after a declaration: what stands here holds, what does not may. */
+extern struct component_set ledger_allowed[LEDGER_COMPONENTS_MAX];
+
 enum { LEDGER_GROUPS_MAX = 8, LEDGER_DROPS_MAX = 64 };
 
 /* A distribution over all measured requests, kept so that the usual request costs
@@ -21,7 +37,6 @@ struct ledger {
     uint64_t begun, completed, live;
     struct request *living, *pool;
     struct histogram latency;
-    histogram_sum sums[LEDGER_COMPONENTS_MAX][LEDGER_KINDS];
     struct ledger_account accounts[LEDGER_COMPONENTS_MAX];
     struct {
         uint64_t members[LEDGER_COMPONENTS_MAX / 64];

@@ -56,7 +56,8 @@ void udp_stack_init(struct udp_stack *stack, struct memory *memory, struct udp_s
 /* ---- charging ---- */
 
 uint64_t stack_charge(struct context *context, struct cost *cost, double variation, uint64_t lines_at) {
-    cpu_charge(context, (uint64_t)((double)cost->cycles * variation + 0.5));
+    /* Signed on the way: the host converts those in one instruction. */
+    cpu_charge(context, (uint64_t)(int64_t)((double)(int64_t)cost->cycles * variation + 0.5));
     if (cost->lines > 0) {
         cpu_touch(context, lines_at, cost->lines * MEMORY_LINE_BYTES, false);
     }

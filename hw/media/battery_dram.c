@@ -121,14 +121,13 @@ static void hold_line(struct battery *battery, const struct battery_config *conf
         const size_t capacity = battery->held_capacity == 0 ? 64 : 2 * battery->held_capacity;
         uint64_t *ring = calloc(capacity, sizeof *ring);
         SIM_ASSERT_MSG(ring != NULL, "out of memory");
-        for (uint64_t i = battery->held_first; i < battery->held_end; i++) {
+        for (uint64_t i = battery->held_first; battery->held_capacity > 0 && i < battery->held_end; i++) {
             ring[i % capacity] = battery->held[i % battery->held_capacity];
         }
         free(battery->held);
         battery->held = ring;
         battery->held_capacity = capacity;
     }
-    SIM_ASSERT(battery->held_capacity > 0);
     battery->held[battery->held_end++ % battery->held_capacity] = line;
     line_map_put(&battery->lines, line, battery->held_end);
     while (battery->held_end - battery->held_first > config->cache_bytes / LINE_BYTES) {

@@ -33,7 +33,8 @@ enum exo_type {
     EXO_VSIC,          /* a virtual storage interface: a controller of an NVMe drive, or one emulated */
     EXO_STORAGE_QUEUE, /* a queue pair of a VSIC */
     EXO_VSA,           /* a virtual storage area: a part of a drive */
-    EXO_TYPES = 16     /* room: time slices */
+    EXO_SLICE,         /* a position in the vector of time slices */
+    EXO_TYPES = 16
 };
 
 enum exo_right {

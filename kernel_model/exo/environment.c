@@ -47,15 +47,19 @@ struct exo_environment *exo_environment_create(struct exo_kernel *kernel, const 
     environment->limits = *limits;
     environment->next_virtual = FIRST_VIRTUAL;
     (void)snprintf(environment->name, sizeof environment->name, "%s", name);
-    environment->space = address_space_create(kernel->machine->memory, table_frame_allocate, environment);
-    /* The IOMMU keeps its domains to the end, so their tables are the kernel's. */
-    environment->domain = iommu_domain_create(kernel->machine->iommu, frames_allocate_callback, kernel->frames, error);
+    const bool software_tlb = kernel->machine->r3000 != NULL; /* its hardware walks no page tables */
+    if (!software_tlb) {
+        environment->space = address_space_create(kernel->machine->memory, table_frame_allocate, environment);
+        /* The IOMMU keeps its domains to the end, so their tables are the kernel's. */
+        environment->domain =
+            iommu_domain_create(kernel->machine->iommu, frames_allocate_callback, kernel->frames, error);
+    }
     struct exo_environment **end = &kernel->environments;
     while (*end != NULL) {
         end = &(*end)->next;
     }
     *end = environment;
-    if (environment->space == NULL || environment->domain == NULL) {
+    if (!software_tlb && (environment->space == NULL || environment->domain == NULL)) {
         (void)error_set(error, ERR_EXHAUSTED, "%s: no memory for page tables", name);
         exo_environment_destroy(environment);
         return NULL;

@@ -85,6 +85,12 @@ struct exo_kernel {
     uint64_t working_set;   /* physical: lines that the kernel's steps touch */
     uint32_t last_environment, last_vector;
     struct exo_counters counters;
+    /* Told when a capability of frames ends, before the frames are given back, so that
+     * who caches translations (a TLB, a software TLB) drops those made under capability
+     * `index`, or every one of the frames if it was not `derived`. NULL: nobody. */
+    void (*frames_released)(void *context, uint64_t physical, uint64_t count, uint32_t index, bool derived);
+    void *frames_released_context;
+    struct exo_nested *nested; /* nested.h */
 };
 
 /* Boots on a machine: takes its memory, its interrupts. The key of the capabilities

@@ -73,6 +73,10 @@ void exo_mappings_remove(struct exo_mapping **list, uint32_t capability) {
 static void release(void *context, void *object, uint32_t index, bool derived) {
     (void)context;
     struct frame_run *run = object;
+    struct exo_kernel *kernel = run->kernel;
+    if (kernel->frames_released != NULL) {
+        kernel->frames_released(kernel->frames_released_context, run->physical, run->count, index, derived);
+    }
     exo_mappings_remove(&run->mappings, derived ? index : (uint32_t)EXO_ANY_CAPABILITY);
     if (derived) {
         return;
@@ -141,9 +145,24 @@ enum error_code exo_memory_allocate(struct exo_environment *environment, uint64_
     return OK;
 }
 
+enum error_code exo_memory_frames(struct exo_environment *environment, const struct exo_handle *handle, unsigned rights,
+                                  uint64_t *physical, uint64_t *count, struct error *error) {
+    void *object = NULL;
+    const enum error_code code = exo_check(environment, handle, EXO_FRAMES, rights, &object, error);
+    if (code == OK) {
+        const struct frame_run *run = object;
+        *physical = run->physical;
+        *count = run->count;
+    }
+    return code;
+}
+
 enum error_code exo_memory_map(struct exo_environment *environment, struct exo_region *region, bool write,
                                struct error *error) {
     struct exo_kernel *kernel = environment->kernel;
+    if (environment->space == NULL) {
+        return error_set(error, ERR_UNSUPPORTED, "%s: the processor walks no page tables", environment->name);
+    }
     exo_enter(kernel, &kernel->costs->memory_map);
     const unsigned rights = EXO_READ | (write ? (unsigned)EXO_WRITE : 0U);
     void *object = NULL;

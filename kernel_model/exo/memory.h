@@ -43,6 +43,10 @@ enum error_code exo_memory_allocate(struct exo_environment *environment, uint64_
 enum error_code exo_memory_map(struct exo_environment *environment, struct exo_region *region, bool write,
                                struct error *error);
 
+/* Which frames a capability names, if it carries `rights`. */
+enum error_code exo_memory_frames(struct exo_environment *environment, const struct exo_handle *handle, unsigned rights,
+                                  uint64_t *physical, uint64_t *count, struct error *error);
+
 /* The kernel's: gives frames back when their capability is revoked. */
 void exo_memory_init(struct exo_kernel *kernel);
 

@@ -1,5 +1,6 @@
 /* checks.c: sums and columns of a results folder. */
 #include "tests/experiment/checks.h"
+#include "experiment/operation_types.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -111,6 +112,7 @@ void check_breakdown(const char *folder) {
     const int kind = csv_table_column(&csv, "kind"), mean = csv_table_column(&csv, "mean_ns");
     const int share = csv_table_column(&csv, "share_percent");
     system_types_declare_components();
+    operation_types_declare_components();
     struct sums sums = {0};
     cr_assert_gt(csv.row_count, 0);
     for (size_t row = 0; row < csv.row_count; row++) {

@@ -73,9 +73,9 @@ static uint64_t last_sequence, ran;
 static void check_order(void *context) {
     const struct sim_event *event = context;
     cr_assert_eq(event->due, sim_now());
-    cr_assert(event->due > last_due || (event->due == last_due && event->sequence > last_sequence) || ran == 0);
+    cr_assert(event->due > last_due || (event->due == last_due && event->order > last_sequence) || ran == 0);
     last_due = event->due;
-    last_sequence = event->sequence;
+    last_sequence = event->order;
     ran++;
 }
 
@@ -90,6 +90,38 @@ Test(engine, keeps_order_under_random_scheduling_and_cancelling) {
     }
     sim_run(SIM_TIME_MAX);
     cr_assert_eq(ran, MANY - cancelled);
+}
+
+/* From a few events a slot of the engine's wheel to delays of many of its turns, with
+ * events that schedule themselves anew, so that both of its parts are passed through. */
+static uint64_t lives;
+static void check_order_and_go_on(void *context) {
+    struct sim_event *event = context;
+    check_order(event);
+    if (lives > 0) {
+        lives--;
+        const uint64_t shift = next_random() % 30;
+        sim_schedule(event, next_random() % (UINT64_C(1) << (10 + shift)));
+    }
+}
+
+Test(engine, keeps_order_over_delays_of_every_length) {
+    enum { AT_ONCE = 200, LIVES = 20000 };
+    lives = LIVES;
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        sim_event_init(&many[i], SIM_PRIORITY_HARDWARE, check_order_and_go_on, &many[i]);
+        sim_schedule(&many[i], next_random() % SIM_MS);
+    }
+    uint64_t cancelled = 0;
+    for (size_t i = 0; i < AT_ONCE; i += 3) {
+        cancelled += sim_cancel(&many[i]) ? 1 : 0;
+    }
+    sim_run(SIM_US);
+    for (size_t i = 0; i < AT_ONCE; i += 7) {
+        cancelled += sim_cancel(&many[i]) ? 1 : 0;
+    }
+    sim_run(SIM_TIME_MAX);
+    cr_assert_eq(ran, AT_ONCE + LIVES - cancelled);
 }
 
 static struct sim_task *pinger, *ponger;

@@ -51,6 +51,7 @@ static const struct layer {
     {"kernel_model/common/", 3},
     {"kernel_model/linux/", 4},
     {"kernel_model/exo/", 4},
+    {"kernel_model/ultrix/", 4},
     {"libos_model/", 5},
     {"workloads/", 6},
     {"experiment/", 7},
@@ -69,9 +70,10 @@ static const struct layer *layer_of(const char *path) {
 /* Pairs that ranks alone do not keep apart. */
 static bool is_apart(const char *from, const char *to) {
     /* A library OS is on the exokernel; scripts see one interface, whatever serves it. */
-    return (starts(from, "libos_model/") && starts(to, "kernel_model/linux/")) ||
+    const bool monolithic = starts(to, "kernel_model/linux/") || starts(to, "kernel_model/ultrix/");
+    return (starts(from, "libos_model/") && monolithic) ||
            (starts(from, "workloads/") &&
-            (starts(to, "libos_model/") || starts(to, "kernel_model/linux/") || starts(to, "kernel_model/exo/")));
+            (monolithic || starts(to, "libos_model/") || starts(to, "kernel_model/exo/")));
 }
 
 void rule_layers(const struct source *source, FILE *findings) {

@@ -1,0 +1,228 @@
+/* A point with a kernel and a program that repeats operations: a null system call, an
+ * exception, a control transfer. No network, no clients. */
+#include <string.h>
+
+#include "experiment/operation_types.h"
+#include "experiment/point_kinds.h"
+#include "experiment/results.h"
+#include "hw/machine.h"
+#include "sim/engine.h"
+#include "sim/random.h"
+
+struct kernel_settings {
+    const struct config_node *operation;
+    uint64_t pages, tickets;
+};
+const struct param point_kernel_params[] = {
+    {"operation", PARAM_NODE, offsetof(struct kernel_settings, operation), "", NULL, NULL, NULL,
+     "What a repetition does: the name of an operation of the systems, or a list of names, done in order"},
+    {"pages", PARAM_INTEGER, offsetof(struct kernel_settings, pages), "100", "1", "100000", NULL,
+     "For operations on a number of pages: how many"},
+    {"tickets", PARAM_INTEGER, offsetof(struct kernel_settings, tickets), "1", "1", "3", NULL,
+     "For operations under a proportional-share scheduler: the measured program's share, of 3 + 2 + 1"},
+    {0},
+};
+
+struct kernel_bench {
+    const struct plan_point *point;
+    struct machine *machine;
+    struct operations *system;
+    struct ledger *ledger;
+    struct operations_plan plan;
+    bool measuring, limit_reached, failed;
+    uint64_t completed;
+    struct error failure;
+    struct sim_event limit;
+};
+
+/* ---- building ---- */
+
+static const struct operations_ops *find_type(const struct plan_point *point, struct diagnostics *diagnostics) {
+    const char *system = point->experiment->systems[point->system].name;
+    const struct config_node *type = config_get(point->system_node, "type");
+    const char *name = config_text(type, NULL);
+    if (name == NULL) {
+        diagnostics_at(diagnostics, point->system_node, "systems.%s: 'type' is missing", system);
+        return NULL;
+    }
+    const struct operations_ops *ops = operation_type_find(name);
+    if (ops == NULL) {
+        const char *nearest = operation_type_nearest(name);
+        diagnostics_at(diagnostics, type, "systems.%s.type: there is no system '%s' of kind kernel%s%s%s", system, name,
+                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                       nearest != NULL ? "'?" : "");
+    }
+    return ops;
+}
+
+static void add_operation(struct kernel_bench *bench, const struct operations_ops *ops, const struct config_node *node,
+                          struct diagnostics *diagnostics) {
+    const char *nearest = NULL;
+    const char *name = config_text(node, "");
+    const struct operation *operation = operation_find(ops, name, &nearest);
+    if (operation == NULL) {
+        diagnostics_at(diagnostics, node, "kernel.operation: %s has no operation '%s'%s%s%s", ops->type_name, name,
+                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                       nearest != NULL ? "'?" : "");
+    } else if (bench->plan.count == OPERATIONS_SEQUENCE_MAX) {
+        diagnostics_at(diagnostics, node, "kernel.operation: more than %d operations", (int)OPERATIONS_SEQUENCE_MAX);
+    } else {
+        bench->plan.sequence[bench->plan.count++] = operation;
+    }
+}
+
+static void read_operations(struct kernel_bench *bench, const struct operations_ops *ops,
+                            struct diagnostics *diagnostics) {
+    const struct config_node *root = config_root(bench->point->config);
+    const struct config_node *kernel = config_get(root, "kernel");
+    struct kernel_settings settings = {0};
+    if (!config_bind(kernel, point_kernel_params, &settings, diagnostics)) {
+        return;
+    }
+    const struct config_node *node = settings.operation;
+    bench->plan.pages = settings.pages;
+    bench->plan.tickets = settings.tickets;
+    if (node == NULL) {
+        diagnostics_at(diagnostics, kernel != NULL ? kernel : root,
+                       "kernel.operation is missing: what a repetition does");
+    } else if (node->kind == CONFIG_SEQUENCE) {
+        for (size_t i = 0; i < node->count; i++) {
+            add_operation(bench, ops, node->children[i], diagnostics);
+        }
+    } else {
+        add_operation(bench, ops, node, diagnostics);
+    }
+}
+
+static bool build(struct kernel_bench *bench, const struct plan_point *point, struct diagnostics *diagnostics) {
+    memset(bench, 0, sizeof *bench);
+    bench->point = point;
+    random_seed(point->seed);
+    operation_types_declare_components();
+    bench->ledger = ledger_create("operations");
+    const size_t errors = diagnostics->errors;
+    const struct config_node *root = config_root(point->config);
+    const struct config_node *machine = config_get(root, "machine");
+    if (machine == NULL) {
+        diagnostics_at(diagnostics, root, "'machine' is missing");
+    } else {
+        (void)machine_create(machine, &bench->machine, diagnostics);
+    }
+    if (point->run.requests == 0) {
+        const struct config_node *run = config_get(root, "run");
+        diagnostics_at(diagnostics, run != NULL ? run : root,
+                       "run.requests: an experiment of kind kernel counts repetitions");
+    }
+    const struct operations_ops *ops = find_type(point, diagnostics);
+    if (ops != NULL) {
+        read_operations(bench, ops, diagnostics);
+        bench->system = ops->create(bench->machine, point->system_node, diagnostics);
+    }
+    return diagnostics->errors == errors && bench->system != NULL;
+}
+
+bool point_kernel_check(const struct plan_point *point, struct diagnostics *diagnostics) {
+    struct kernel_bench bench;
+    return build(&bench, point, diagnostics); /* the process ends with it */
+}
+
+/* ---- running ---- */
+
+static void on_completed(void *context) {
+    struct kernel_bench *bench = context;
+    bench->completed++;
+    if (!bench->measuring && bench->completed >= bench->point->run.warmup_requests) {
+        bench->measuring = true;
+        machine_reset_stats(bench->machine);
+        bench->system->ops->reset_stats(bench->system);
+        ledger_record(bench->ledger, true);
+    } else if (bench->measuring && ledger_completed(bench->ledger) >= bench->point->run.requests) {
+        sim_stop();
+    }
+}
+
+static void on_failed(void *context, const struct error *error) {
+    struct kernel_bench *bench = context;
+    bench->failed = true;
+    bench->failure = *error;
+    sim_stop();
+}
+
+static void on_limit(void *context) {
+    struct kernel_bench *bench = context;
+    bench->limit_reached = true;
+    sim_stop();
+}
+
+static enum error_code simulate(struct kernel_bench *bench, struct error *error) {
+    const struct operations_meter meter = {bench->ledger, on_completed, on_failed, bench};
+    const enum error_code code = bench->system->ops->begin(bench->system, &bench->plan, &meter, error);
+    if (code != OK) {
+        return code;
+    }
+    if (bench->point->run.warmup_requests == 0) {
+        bench->measuring = true;
+        ledger_record(bench->ledger, true);
+    }
+    sim_event_init(&bench->limit, SIM_PRIORITY_OBSERVER, on_limit, bench);
+    sim_schedule_at(&bench->limit, bench->point->run.time_limit);
+    sim_run(SIM_TIME_MAX);
+    if (bench->failed) {
+        *error = bench->failure;
+        return error->code != OK ? error->code : ERR_IO;
+    }
+    if (bench->limit_reached) {
+        return error_set(error, ERR_RANGE,
+                         "after %.3f ms of simulated time %llu of %llu repetitions were measured "
+                         "(run.time_limit)",
+                         (double)sim_now() / 1e12, (unsigned long long)ledger_completed(bench->ledger),
+                         (unsigned long long)bench->point->run.requests);
+    }
+    return OK;
+}
+
+/* ---- results ---- */
+
+struct unused_visit {
+    FILE *out;
+    const struct plan_point *point;
+};
+
+static void visit_cost(void *context, const char *key, const struct cost *cost) {
+    const struct unused_visit *visit = context;
+    if (cost->uses == 0) {
+        results_write_unused(visit->out, visit->point, key);
+    }
+}
+
+static void write_results(FILE *out, struct kernel_bench *bench) {
+    const struct plan_point *point = bench->point;
+    const struct histogram *latency = ledger_latency(bench->ledger);
+    const double mean_s = histogram_mean(latency) / 1e15;
+    (void)ledger_audit(bench->ledger, sim_now());
+    results_write_breakdown(out, point, bench->ledger, 0, false);
+    results_write_latency(out, point, latency);
+    results_write_throughput(out, point, 1 / mean_s, 1 / mean_s, 0, 0);
+    struct results_sink sink = {out, point, sim_now()};
+    const struct stats_sink stats_sink = results_stats_sink(&sink);
+    machine_visit_stats(bench->machine, &stats_sink);
+    bench->system->ops->visit_stats(bench->system, &stats_sink);
+    struct unused_visit visit = {out, point};
+    bench->system->ops->visit_costs(bench->system, visit_cost, &visit);
+}
+
+enum error_code point_kernel_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error) {
+    struct diagnostics diagnostics;
+    diagnostics_init(&diagnostics);
+    struct kernel_bench bench;
+    if (!build(&bench, point, &diagnostics)) {
+        diagnostics_print(&diagnostics, stderr);
+        return error_set(error, ERR_CONFIG, "the point cannot be built");
+    }
+    const enum error_code code = simulate(&bench, error);
+    if (code == OK) {
+        write_results(out, &bench);
+        *requests = ledger_completed(bench.ledger);
+    }
+    return code; /* the process ends with the bench */
+}

@@ -1,0 +1,443 @@
+#include "kernel_model/exo/binding.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel_model/exo/revocation.h"
+
+enum { NO_CAPABILITY = UINT32_MAX };
+
+/* An address that no program can use, for entries that shall never match. */
+static uint32_t nowhere(uint32_t index) {
+    return R3000_KSEG0 | index << R3000_PAGE_BITS;
+}
+
+/* ---- the TLB and what stands behind it ---- */
+
+static uint32_t hi_of(const struct aegis_environment *environment, uint32_t page) {
+    return r3000_hi(page, environment->asid);
+}
+
+static void restore_entry_hi(struct aegis *aegis) {
+    r3000_set_entry_hi(aegis->cpu, aegis->current != NULL ? r3000_hi(0, aegis->current->asid) : 0);
+}
+
+/* Never two entries that match: what is there is replaced. */
+static void tlb_put(struct aegis *aegis, uint32_t hi, uint32_t lo) {
+    struct r3000 *cpu = aegis->cpu;
+    r3000_set_entry_hi(cpu, hi);
+    r3000_tlbp(cpu);
+    r3000_set_entry_lo(cpu, lo);
+    if ((cpu->index & R3000_INDEX_PROBE_FAILED) != 0) {
+        r3000_tlbwr(cpu);
+    } else {
+        r3000_tlbwi(cpu);
+    }
+    restore_entry_hi(aegis);
+}
+
+static void tlb_drop(struct aegis *aegis, uint32_t hi) {
+    struct r3000 *cpu = aegis->cpu;
+    r3000_set_entry_hi(cpu, hi);
+    r3000_tlbp(cpu);
+    if ((cpu->index & R3000_INDEX_PROBE_FAILED) == 0) {
+        r3000_set_entry_hi(cpu, nowhere(cpu->index >> R3000_INDEX_SHIFT));
+        r3000_set_entry_lo(cpu, 0);
+        r3000_tlbwi(cpu);
+    }
+    restore_entry_hi(aegis);
+}
+
+/* ---- guaranteed mappings: a short list in the environment's block ---- */
+
+static uint64_t guaranteed_at(const struct aegis_environment *environment, uint32_t index) {
+    return environment->block + AEGIS_BLOCK_GUARANTEED + 4 + 8 * (uint64_t)index;
+}
+
+static bool guaranteed_find(struct aegis_environment *environment, uint32_t hi, uint32_t *index, uint32_t *lo) {
+    struct aegis *aegis = environment->aegis;
+    const uint32_t count = aegis_load(aegis, environment->block + AEGIS_BLOCK_GUARANTEED);
+    for (uint32_t i = 0; i < count; i++) {
+        aegis_step(aegis, &aegis->costs->guaranteed_probe);
+        if (aegis_load(aegis, guaranteed_at(environment, i)) == hi) {
+            *index = i;
+            *lo = aegis_load(aegis, guaranteed_at(environment, i) + 4);
+            return true;
+        }
+    }
+    *index = count;
+    return false;
+}
+
+static void guaranteed_put(struct aegis_environment *environment, uint32_t hi, uint32_t lo) {
+    struct aegis *aegis = environment->aegis;
+    uint32_t index = 0, old = 0;
+    if (!guaranteed_find(environment, hi, &index, &old)) {
+        SIM_ASSERT(index < AEGIS_GUARANTEED_MAX + 2);
+        aegis_store(aegis, environment->block + AEGIS_BLOCK_GUARANTEED, index + 1);
+    }
+    aegis_store(aegis, guaranteed_at(environment, index), hi);
+    aegis_store(aegis, guaranteed_at(environment, index) + 4, lo);
+}
+
+static struct aegis_frame *own_frame(struct aegis_environment *environment, uint64_t physical) {
+    struct aegis_frame *at = environment->frames;
+    while (at != NULL && at->physical != physical) {
+        at = at->next;
+    }
+    return at;
+}
+
+static bool guaranteed_names(struct aegis_environment *environment, uint64_t physical, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if ((aegis_load(environment->aegis, guaranteed_at(environment, i) + 4) & R3000_LO_PFN) == physical) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With its last guaranteed mapping a frame may be revoked again. */
+static void guaranteed_drop(struct aegis_environment *environment, uint32_t hi) {
+    struct aegis *aegis = environment->aegis;
+    uint32_t index = 0, lo = 0;
+    if (!guaranteed_find(environment, hi, &index, &lo)) {
+        return;
+    }
+    const uint32_t last = aegis_load(aegis, environment->block + AEGIS_BLOCK_GUARANTEED) - 1;
+    for (uint64_t half = 0; half < 8; half += 4) {
+        aegis_store(aegis, guaranteed_at(environment, index) + half,
+                    aegis_load(aegis, guaranteed_at(environment, last) + half));
+    }
+    aegis_store(aegis, environment->block + AEGIS_BLOCK_GUARANTEED, last);
+    struct aegis_frame *frame = own_frame(environment, lo & R3000_LO_PFN);
+    if (frame != NULL && frame->guaranteed && !guaranteed_names(environment, lo & R3000_LO_PFN, last)) {
+        frame->guaranteed = false;
+        environment->guaranteed--;
+    }
+}
+
+/* The mappings that count: the free map's is the kernel's. */
+static bool guaranteed_is_full(struct aegis_environment *environment) {
+    struct aegis *aegis = environment->aegis;
+    return aegis_load(aegis, environment->block + AEGIS_BLOCK_GUARANTEED) - 1 >= aegis->config.guaranteed_pages;
+}
+
+/* Within the count of the path: mtc0 EntryLo, tlbwr. EntryHi holds the page already. */
+static void refill_with(struct aegis *aegis, uint32_t lo) {
+    r3000_set_entry_lo(aegis->cpu, lo);
+    r3000_tlbwr(aegis->cpu);
+}
+
+bool aegis_refill(struct aegis_environment *environment, uint32_t hi) {
+    struct aegis *aegis = environment->aegis;
+    uint32_t lo = 0, index = 0;
+    if (stlb_probe(&aegis->stlb, &aegis->costs->stlb_probe, hi, &lo)) {
+        refill_with(aegis, lo);
+        return true;
+    }
+    if (!guaranteed_find(environment, hi, &index, &lo)) {
+        return false;
+    }
+    environment->counters.guaranteed_hits++;
+    aegis->counters.guaranteed_hits++;
+    stlb_insert(&aegis->stlb, hi, lo);
+    refill_with(aegis, lo);
+    return true;
+}
+
+/* ---- the kernel's records ---- */
+
+static struct aegis_binding **bucket_of(struct aegis_environment *environment, uint32_t page) {
+    return &environment->bindings[(page >> R3000_PAGE_BITS) % AEGIS_BINDING_BUCKETS];
+}
+
+struct aegis_binding *aegis_binding_find(struct aegis_environment *environment, uint32_t page) {
+    struct aegis_binding *at = *bucket_of(environment, page);
+    while (at != NULL && at->page != page) {
+        at = at->next_of_environment;
+    }
+    return at;
+}
+
+static void unlink_record(struct aegis *aegis, struct aegis_binding *binding) {
+    struct aegis_binding **at = bucket_of(binding->environment, binding->page);
+    while (*at != binding) {
+        at = &(*at)->next_of_environment;
+    }
+    *at = binding->next_of_environment;
+    at = &aegis->frame_bindings[binding->frame];
+    while (*at != binding) {
+        at = &(*at)->next_of_frame;
+    }
+    *at = binding->next_of_frame;
+    free(binding);
+}
+
+/* Takes a binding out of all that enforces it. */
+static void unbind(struct aegis *aegis, struct aegis_binding *binding) {
+    const uint32_t hi = hi_of(binding->environment, binding->page);
+    tlb_drop(aegis, hi);
+    stlb_remove(&aegis->stlb, hi);
+    if (binding->guaranteed) {
+        guaranteed_drop(binding->environment, hi);
+    }
+    unlink_record(aegis, binding);
+}
+
+static void record(struct aegis_environment *environment, uint32_t page, uint64_t physical, uint32_t capability,
+                   bool write) {
+    struct aegis *aegis = environment->aegis;
+    const uint32_t frame = (uint32_t)(physical / MEMORY_FRAME_BYTES);
+    struct aegis_binding *binding = aegis_binding_find(environment, page);
+    if (binding != NULL && binding->frame == frame) {
+        binding->write = write || (binding->write && binding->capability == capability);
+        binding->capability = capability;
+        return;
+    }
+    if (binding != NULL) {
+        unbind(aegis, binding);
+    }
+    binding = calloc(1, sizeof *binding);
+    SIM_ASSERT(binding != NULL);
+    struct aegis_binding **bucket = bucket_of(environment, page);
+    *binding = (struct aegis_binding){.next_of_frame = aegis->frame_bindings[frame],
+                                      .next_of_environment = *bucket,
+                                      .environment = environment,
+                                      .page = page,
+                                      .frame = frame,
+                                      .capability = capability,
+                                      .write = write};
+    *bucket = aegis->frame_bindings[frame] = binding;
+}
+
+void aegis_forget(struct aegis_environment *environment) {
+    for (uint32_t i = 0; i < AEGIS_BINDING_BUCKETS; i++) {
+        while (environment->bindings[i] != NULL) {
+            unbind(environment->aegis, environment->bindings[i]);
+        }
+    }
+}
+
+static void frame_forget(struct aegis *aegis, uint64_t physical) {
+    for (struct aegis_environment *holder = aegis->environments; holder != NULL; holder = holder->next) {
+        for (struct aegis_frame **at = &holder->frames; *at != NULL; at = &(*at)->next) {
+            struct aegis_frame *frame = *at;
+            if (frame->physical == physical) {
+                holder->guaranteed -= frame->guaranteed ? 1 : 0;
+                *at = frame->next;
+                free(frame);
+                return;
+            }
+        }
+    }
+}
+
+/* A capability of frames ends: what was bound under it is broken first. */
+static void on_released(void *context, uint64_t physical, uint64_t count, uint32_t capability, bool derived) {
+    struct aegis *aegis = context;
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t frame = physical / MEMORY_FRAME_BYTES + i;
+        for (struct aegis_binding *at = aegis->frame_bindings[frame]; at != NULL;) {
+            struct aegis_binding *next = at->next_of_frame;
+            if (!derived || at->capability == capability) {
+                unbind(aegis, at);
+            }
+            at = next;
+        }
+        if (!derived) {
+            frame_forget(aegis, physical + i * MEMORY_FRAME_BYTES);
+            aegis_mark_free(aegis, physical + i * MEMORY_FRAME_BYTES, true);
+        }
+    }
+}
+
+/* ---- the free map ---- */
+
+void aegis_mark_free(struct aegis *aegis, uint64_t physical, bool is_free) {
+    const uint64_t frame = physical / MEMORY_FRAME_BYTES, word = aegis->free_map + frame / 32 * 4;
+    const uint32_t bit = UINT32_C(1) << frame % 32, old = aegis_load(aegis, word);
+    aegis_store(aegis, word, is_free ? old | bit : old & ~bit);
+}
+
+bool aegis_frame_is_free(struct aegis_environment *environment, uint64_t physical) {
+    const uint64_t frame = physical / MEMORY_FRAME_BYTES;
+    uint32_t byte = 0;
+    return frame < environment->aegis->frame_count &&
+           r3000_load(environment->aegis->cpu, AEGIS_FREE_MAP_AT + (uint32_t)(frame / 8), 1, &byte) &&
+           (byte >> frame % 8 & 1) != 0;
+}
+
+void aegis_binding_init(struct aegis *aegis) {
+    const struct frames *frames = aegis->kernel->frames;
+    aegis->frame_count = memory_size(aegis->kernel->machine->memory) / MEMORY_FRAME_BYTES;
+    aegis->frame_bindings = calloc(aegis->frame_count, sizeof *aegis->frame_bindings);
+    SIM_ASSERT(aegis->frame_bindings != NULL);
+    aegis->kernel->frames_released = on_released;
+    aegis->kernel->frames_released_context = aegis;
+    for (uint64_t i = 0; i < aegis->frame_count; i++) {
+        aegis_mark_free(aegis, i * MEMORY_FRAME_BYTES, frames_is_free(frames, i * MEMORY_FRAME_BYTES));
+    }
+}
+
+void aegis_binding_fini(struct aegis *aegis) {
+    aegis->kernel->frames_released = NULL;
+    free(aegis->frame_bindings);
+}
+
+/* ---- frames ---- */
+
+static uint64_t find_color(const struct aegis *aegis, uint32_t color) {
+    for (uint64_t i = color; i < aegis->frame_count; i += aegis->config.page_colors) {
+        if (frames_is_free(aegis->kernel->frames, i * MEMORY_FRAME_BYTES)) {
+            return i * MEMORY_FRAME_BYTES;
+        }
+    }
+    return 0;
+}
+
+static enum error_code allocate(struct aegis_environment *environment, uint64_t wanted, uint32_t color,
+                                struct exo_region *region, struct error *error) {
+    struct aegis *aegis = environment->aegis;
+    if (color != AEGIS_ANY_COLOR && color >= aegis->config.page_colors) {
+        return error_set(error, ERR_RANGE, "there is no color %u", color);
+    }
+    if (wanted == 0 && color != AEGIS_ANY_COLOR) {
+        wanted = find_color(aegis, color);
+        if (wanted == 0) {
+            return error_set(error, ERR_EXHAUSTED, "no frame of color %u is free", color);
+        }
+    }
+    return exo_memory_allocate(environment->environment, wanted, MEMORY_FRAME_BYTES, region, error);
+}
+
+enum error_code aegis_frame_allocate(struct aegis_environment *environment, uint64_t wanted, uint32_t color,
+                                     struct exo_handle *handle, uint64_t *physical, struct error *error) {
+    struct aegis *aegis = environment->aegis;
+    struct exo_region region = {0};
+    aegis_call_begin(environment, aegis_components.binding, true);
+    aegis_step(aegis, &aegis->costs->frame_allocate);
+    const enum error_code code = allocate(environment, wanted, color, &region, error);
+    aegis_work(aegis, aegis_components.binding);
+    if (code == OK) {
+        struct aegis_frame *frame = calloc(1, sizeof *frame);
+        SIM_ASSERT(frame != NULL);
+        *frame = (struct aegis_frame){.handle = region.handle, .physical = region.physical};
+        struct aegis_frame **end = &environment->frames;
+        while (*end != NULL) {
+            end = &(*end)->next;
+        }
+        *end = frame;
+        *handle = region.handle;
+        *physical = region.physical;
+        aegis_mark_free(aegis, region.physical, false);
+    }
+    aegis_call_end(environment);
+    return code;
+}
+
+enum error_code aegis_frame_release(struct aegis_environment *environment, const struct exo_handle *handle,
+                                    struct error *error) {
+    struct aegis *aegis = environment->aegis;
+    uint64_t physical = 0, count = 0;
+    aegis_call_begin(environment, aegis_components.binding, true);
+    const enum error_code code = aegis_check_frames(environment, handle, EXO_CONTROL, &physical, &count, error);
+    if (code == OK) {
+        aegis_step(aegis, &aegis->costs->frame_release);
+        exo_capability_revoke(aegis->kernel->capabilities, handle);
+        aegis_revocation_answered(environment);
+    }
+    aegis_call_end(environment);
+    return code;
+}
+
+/* ---- translations ---- */
+
+uint32_t aegis_entry_lo(uint64_t physical, bool write) {
+    return ((uint32_t)physical & R3000_LO_PFN) | R3000_LO_VALID | (write ? R3000_LO_DIRTY : 0);
+}
+
+/* Its own pages are the kernel's to map. */
+enum error_code aegis_check_page(const struct aegis_environment *environment, uint32_t page, struct error *error) {
+    if (page >= R3000_KSEG0 || page == AEGIS_SAVE_AREA_AT || page == AEGIS_FREE_MAP_AT) {
+        return error_set(error, ERR_RANGE, "%s: 0x%x is not a page to bind", environment->environment->name, page);
+    }
+    return OK;
+}
+
+static enum error_code insert(struct aegis_environment *environment, uint32_t page, const struct exo_handle *handle,
+                              bool write, uint64_t *physical, struct error *error) {
+    struct aegis *aegis = environment->aegis;
+    const unsigned rights = EXO_READ | (write ? (unsigned)EXO_WRITE : 0U);
+    uint64_t count = 0;
+    enum error_code code = aegis_check_frames(environment, handle, rights, physical, &count, error);
+    if (code == OK) {
+        code = aegis_check_page(environment, page, error);
+    }
+    if (code == OK) {
+        aegis_step(aegis, &aegis->costs->tlb_insert);
+        record(environment, page, *physical, handle->index, write);
+        if (aegis_binding_find(environment, page)->guaranteed) { /* or a miss would bring the old rights back */
+            guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(*physical, write));
+        }
+        stlb_insert(&aegis->stlb, hi_of(environment, page), aegis_entry_lo(*physical, write));
+        tlb_put(aegis, hi_of(environment, page), aegis_entry_lo(*physical, write));
+    }
+    return code;
+}
+
+enum error_code aegis_tlb_insert(struct aegis_environment *environment, uint32_t virtual_address,
+                                 const struct exo_handle *handle, bool write, struct error *error) {
+    uint64_t physical = 0;
+    aegis_call_begin(environment, aegis_components.binding, true);
+    const enum error_code code = insert(environment, virtual_address & R3000_HI_VPN, handle, write, &physical, error);
+    aegis_call_end(environment);
+    return code;
+}
+
+void aegis_tlb_remove(struct aegis_environment *environment, uint32_t virtual_address) {
+    struct aegis *aegis = environment->aegis;
+    const uint32_t page = virtual_address & R3000_HI_VPN;
+    aegis_call_begin(environment, aegis_components.binding, true);
+    aegis_step(aegis, &aegis->costs->tlb_remove);
+    struct aegis_binding *binding = aegis_binding_find(environment, page);
+    if (binding != NULL && aegis_check_page(environment, page, NULL) == OK) {
+        unbind(aegis, binding);
+    }
+    aegis_call_end(environment);
+}
+
+enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint32_t virtual_address,
+                                     const struct exo_handle *handle, bool write, struct error *error) {
+    struct aegis *aegis = environment->aegis;
+    const uint32_t page = virtual_address & R3000_HI_VPN;
+    uint64_t physical = 0;
+    aegis_call_begin(environment, aegis_components.binding, true);
+    enum error_code code = OK;
+    if (guaranteed_is_full(environment)) {
+        code = error_set(error, ERR_SHARE, "%s: it has its %llu guaranteed pages", environment->environment->name,
+                         (unsigned long long)aegis->config.guaranteed_pages);
+    } else {
+        code = insert(environment, page, handle, write, &physical, error);
+    }
+    if (code == OK) {
+        struct aegis_frame *frame = own_frame(environment, physical);
+        if (frame != NULL) {
+            aegis_binding_find(environment, page)->guaranteed = true;
+            guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(physical, write));
+            environment->guaranteed += frame->guaranteed ? 0 : 1;
+            frame->guaranteed = true;
+        } else {
+            code =
+                error_set(error, ERR_DENIED, "%s: only its own frames are guaranteed", environment->environment->name);
+        }
+    }
+    aegis_call_end(environment);
+    return code;
+}
+
+void aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical, bool write) {
+    record(environment, virtual_address, physical, NO_CAPABILITY, write);
+    aegis_binding_find(environment, virtual_address)->guaranteed = true;
+    guaranteed_put(environment, hi_of(environment, virtual_address), aegis_entry_lo(physical, write));
+}

@@ -1,0 +1,158 @@
+#include "kernel_model/ultrix/ultrix_system.h"
+
+#include <stdlib.h>
+
+#include "kernel_model/common/system.h"
+
+/* ---- configuration ---- */
+
+struct profile_file {
+    const struct config_node *ultrix;
+};
+static const struct param profile_params[] = {
+    {.key = "ultrix", .type = PARAM_NODE, .offset = offsetof(struct profile_file, ultrix), .help = "its steps"}, {0}};
+
+struct entry_file {
+    const char *type;
+    const struct config_node *profile;
+};
+static const struct param entry_params[] = {
+    {.key = "type", .type = PARAM_TEXT, .offset = offsetof(struct entry_file, type), .default_text = "ultrix"},
+    {.key = "profile", .type = PARAM_NODE, .offset = offsetof(struct entry_file, profile)},
+    {0}};
+static const struct param no_params[] = {{0}};
+
+static bool bind_entry(const struct config_node *node, struct ultrix_system *system, struct diagnostics *diagnostics) {
+    struct entry_file entry = {0};
+    struct profile_file profile = {0};
+    return config_bind(node, entry_params, &entry, diagnostics) &&
+           config_bind(entry.profile, profile_params, &profile, diagnostics) &&
+           config_bind(profile.ultrix, ultrix_cost_params, &system->costs, diagnostics);
+}
+
+static struct operations *create(struct machine *machine, const struct config_node *node,
+                                 struct diagnostics *diagnostics) {
+    struct ultrix_system *system = calloc(1, sizeof *system);
+    SIM_ASSERT(system != NULL);
+    system->base = (struct operations){&ultrix_operations_ops, machine};
+    struct error error = {0};
+    if (bind_entry(node, system, diagnostics) && machine != NULL) {
+        system->ultrix = ultrix_create(machine, &system->costs, &error);
+        if (system->ultrix == NULL) {
+            diagnostics_at(diagnostics, node, "%s", error.text);
+        }
+    }
+    if (system->ultrix == NULL) {
+        free(system);
+        return NULL;
+    }
+    return &system->base;
+}
+
+static void destroy(struct operations *base) {
+    struct ultrix_system *system = (struct ultrix_system *)base;
+    ultrix_process_free(system->measured);
+    ultrix_process_free(system->peer);
+    ultrix_pipe_free(system->requests);
+    ultrix_pipe_free(system->replies);
+    ultrix_free(system->ultrix);
+    random_stream_free(system->order);
+    free(system->permutation);
+    free(system);
+}
+
+/* ---- the process that is measured ---- */
+
+static enum error_code prepare(struct ultrix_system *system, struct error *error) {
+    enum error_code code = OK;
+    for (size_t i = 0; i < system->plan.count && code == OK; i++) {
+        if (system->plan.sequence[i]->prepare != NULL) {
+            code = system->plan.sequence[i]->prepare(&system->base, error);
+        }
+    }
+    return code;
+}
+
+static void measured_main(struct ultrix_process *process) {
+    struct ultrix_system *system = process->state;
+    const ledger_component app = system_components.app;
+    struct error error = {0};
+    if (prepare(system, &error) != OK) {
+        system->meter.failed(system->meter.context, &error);
+        return;
+    }
+    for (;;) {
+        cpu_run(process->context);
+        struct request *request = ledger_begin(system->meter.ledger, app, LEDGER_SERVICE, sim_now());
+        system->ultrix->request = request;
+        ultrix_user_step(system->ultrix, &system->costs.loop);
+        for (size_t i = 0; i < system->plan.count; i++) {
+            system->plan.sequence[i]->run(&system->base);
+        }
+        ultrix_work(system->ultrix, app);
+        cpu_run(process->context);
+        ledger_end(request, app, sim_now());
+        system->ultrix->request = NULL;
+        ultrix_work(system->ultrix, app);
+        system->meter.completed(system->meter.context);
+    }
+}
+
+static enum error_code begin(struct operations *base, const struct operations_plan *plan,
+                             const struct operations_meter *meter, struct error *error) {
+    struct ultrix_system *system = (struct ultrix_system *)base;
+    system->plan = *plan;
+    system->meter = *meter;
+    system->order = random_stream_create("ultrix.pages");
+    system->measured = ultrix_process_create(system->ultrix, "measured", measured_main, system);
+    system->peer = ultrix_process_create(system->ultrix, "peer", ultrix_peer_main, system);
+    system->requests = ultrix_pipe_create(system->ultrix);
+    system->replies = ultrix_pipe_create(system->ultrix);
+    if (system->measured == NULL || system->peer == NULL || system->requests == NULL || system->replies == NULL) {
+        return error_set(error, ERR_EXHAUSTED, "no memory for two processes");
+    }
+    system->measured->handler = ultrix_on_signal;
+    const enum error_code code = ultrix_share(system->measured, system->peer, error);
+    if (code == OK) {
+        ultrix_start(system->ultrix, system->measured);
+    }
+    return code;
+}
+
+/* ---- the rest of the interface ---- */
+
+static void declare_components(void) {
+    system_declare_components();
+    ultrix_declare_components();
+}
+
+static void visit_stats(const struct operations *base, const struct stats_sink *sink) {
+    ultrix_visit_stats(((const struct ultrix_system *)base)->ultrix, sink);
+}
+
+static void reset_stats(struct operations *base) {
+    ultrix_reset_stats(((struct ultrix_system *)base)->ultrix);
+}
+
+static void visit_costs(const struct operations *base,
+                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
+    const char *costs = (const char *)&((const struct ultrix_system *)base)->costs;
+    for (const struct param *row = ultrix_cost_params; row->key != NULL; row++) {
+        visit(context, row->key, (const struct cost *)(const void *)(costs + row->offset));
+    }
+}
+
+const struct operations_ops ultrix_operations_ops = {
+    .type_name = "ultrix",
+    .help = "a monolithic kernel on an R3000, after Ultrix 4.2",
+    .profile_params = profile_params,
+    .params = no_params,
+    .operations = ultrix_operations,
+    .declare_components = declare_components,
+    .create = create,
+    .destroy = destroy,
+    .begin = begin,
+    .visit_stats = visit_stats,
+    .reset_stats = reset_stats,
+    .visit_costs = visit_costs,
+};

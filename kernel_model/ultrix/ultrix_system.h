@@ -1,0 +1,31 @@
+/* ultrix_system.h: Ultrix as a set of operations that experiments of kind `kernel` can
+ * measure ("ultrix"), by the names under which Aegis offers its own. */
+#ifndef STILLSUIT_KERNEL_MODEL_ULTRIX_ULTRIX_SYSTEM_H
+#define STILLSUIT_KERNEL_MODEL_ULTRIX_ULTRIX_SYSTEM_H
+
+#include "kernel_model/ultrix/ultrix.h"
+#include "sim/random.h"
+
+struct ultrix_system {
+    struct operations base;
+    struct ultrix_costs costs;
+    struct ultrix *ultrix;
+    struct ultrix_process *measured, *peer;
+    struct ultrix_pipe *requests, *replies;
+    struct operations_plan plan;
+    struct operations_meter meter;
+    struct random_stream *order;
+    uint32_t *permutation; /* of the measured process's pages */
+    uint64_t last_unprotected;
+    /* What its handler of SIGSEGV does; NULL: skips the instruction. */
+    enum r3000_resume (*on_trap)(struct ultrix_system *system, uint32_t address);
+};
+
+extern const struct operations_ops ultrix_operations_ops;
+extern const struct operation ultrix_operations[];
+/* The program on the other side of pipes and of the shared counter. */
+void ultrix_peer_main(struct ultrix_process *process);
+/* The measured process's handler of signals. */
+enum r3000_resume ultrix_on_signal(struct ultrix_process *process, enum ultrix_signal signal, uint32_t address);
+
+#endif

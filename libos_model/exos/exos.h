@@ -1,0 +1,93 @@
+/* exos.h: a library OS on Aegis: what a program links with to live in an environment.
+ *
+ * exos_program.c: the kernel's notices and exceptions, handled the plain way. vm.h:
+ * virtual memory. ipc.h: pipes, shared memory, remote calls. stride.h: a scheduler.
+ * exos_system.c and exos_*_operations.c: the operations that experiments of kind `kernel`
+ * measure, as programs that use the library. */
+#ifndef STILLSUIT_LIBOS_MODEL_EXOS_EXOS_H
+#define STILLSUIT_LIBOS_MODEL_EXOS_EXOS_H
+
+#include "kernel_model/common/operations.h"
+#include "kernel_model/exo/aegis.h"
+#include "libos_model/exos/ipc.h"
+#include "libos_model/exos/stride.h"
+#include "libos_model/exos/vm.h"
+#include "sim/random.h"
+
+/* Instructions of the library and of the measuring program, beside loads and stores;
+ * profile section `exos`. */
+struct exos_costs {
+    struct cost loop;              /* of a repetition: count, branch, its delay slot */
+    struct cost procedure_call;    /* jal and jr with their delay slots */
+    struct cost exception_handler; /* entered, and back behind the instruction */
+    struct cost context_save, context_restore;
+    struct cost revoke_choose; /* a frame to give back */
+    struct cost stride_pick;
+};
+extern const struct param exos_cost_params[];
+
+/* ---- exos_program.c: for a program's table ---- */
+/* Restores the scratch registers from the save area and skips the instruction. */
+enum r3000_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs);
+/* At the end of a slice: saves the registers in the save area, yields, restores. */
+void exos_slice_end(struct aegis_environment *environment, struct exos_costs *costs);
+/* Gives `environment->revoke_asked` frames back: those it got last and does not
+ * guarantee. */
+void exos_give_back(struct aegis_environment *environment, struct exos_costs *costs);
+
+extern const struct operations_ops aegis_operations_ops;
+extern const struct operations_ops nested_operations_ops; /* nested_system.c */
+
+/* ---- The system behind aegis_operations_ops ---- */
+struct exos_profile {
+    struct aegis_costs aegis;
+    struct exos_costs exos;
+    struct exos_vm_costs vm;
+    struct exos_ipc_costs ipc;
+};
+/* A partner of the measured program, with the page that they share. */
+struct exos_peer {
+    struct aegis_environment *environment; /* NULL: nothing measured needs it */
+    struct exos_ipc near, far;             /* the measured program's side, and its own */
+};
+struct exos_system {
+    struct operations base;
+    struct aegis_config config;
+    struct exos_profile profile;
+    struct aegis *aegis;
+    struct aegis_environment *measured, *partner;
+    struct exos_peer pipe, counter, server;
+    struct operations_plan plan;
+    struct operations_meter meter;
+    struct exos_vm vm; /* the measured program's */
+    bool own_handler;  /* takes exceptions about its pages past the library */
+    struct random_stream *order;
+    uint32_t *permutation; /* of its pages */
+    uint64_t last_unprotected;
+    struct stride stride;
+};
+extern const struct operation exos_operations[];
+/* A step of the measuring program or of the library for it. */
+void exos_step(const struct exos_system *system, struct cost *cost);
+/* The environment that answers the measured one. */
+extern const struct aegis_program exos_partner_program;
+
+/* ---- exos_vm_operations.c ---- */
+operation_prepare exos_prepare_pages;
+operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_trap,
+    exos_run_appel1, exos_run_appel2;
+operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;
+
+/* ---- exos_ipc_operations.c ---- */
+/* Makes the partners that the plan's operations need, before the run. */
+enum error_code exos_make_peers(struct exos_system *system, struct error *error);
+/* Whether the plan has one of two operations. */
+bool exos_is_planned(const struct exos_system *system, operation_run *one, operation_run *other);
+operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_call, exos_run_trusting_call;
+
+/* ---- exos_stride_operations.c ---- */
+/* A scheduler, which has the slice, and programs beside the measured one; before the run. */
+enum error_code exos_make_scheduler(struct exos_system *system, struct error *error);
+operation_run exos_run_compute;
+
+#endif

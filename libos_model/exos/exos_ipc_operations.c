@@ -1,0 +1,118 @@
+/* exos_ipc_operations.c: Tables 8 and 12: the measured program and a partner, there and
+ * back. */
+#include "libos_model/exos/exos.h"
+
+static struct exos_system *system_of(struct operations *base) {
+    return (struct exos_system *)base;
+}
+
+/* ---- the partners' programs ---- */
+
+static void pipe_main(struct aegis_environment *environment) {
+    struct exos_system *system = environment->state;
+    struct exos_ipc *ipc = &system->pipe.far;
+    for (;;) {
+        uint32_t word = 0;
+        (void)exos_pipe_read(ipc, EXOS_SHARED_REQUESTS, &word, 1);
+        exos_pipe_write(ipc, EXOS_SHARED_REPLIES, &word, 1);
+    }
+}
+
+static void counter_main(struct aegis_environment *environment) {
+    struct exos_system *system = environment->state;
+    for (;;) {
+        exos_counter_take(&system->counter.far, true);
+    }
+}
+
+static void server_entered(struct aegis_environment *environment) {
+    struct exos_system *system = environment->state;
+    while (exos_reply(&system->server.far) == OK) {
+    }
+}
+
+static void on_notice(struct aegis_environment *environment, enum aegis_notice notice) {
+    struct exos_system *system = environment->state;
+    if (notice == AEGIS_SLICE_END) {
+        exos_slice_end(environment, &system->profile.exos);
+    }
+}
+
+static const struct aegis_program pipe_program = {.name = "pipe", .main = pipe_main, .notice = on_notice};
+static const struct aegis_program counter_program = {.name = "counter", .main = counter_main, .notice = on_notice};
+static const struct aegis_program server_program = {.name = "server", .entered = server_entered};
+
+/* ---- what is measured ---- */
+
+static void pipe_there_and_back(struct exos_system *system, bool inlined) {
+    struct exos_ipc *ipc = &system->pipe.near;
+    uint32_t word = 1;
+    ipc->inlined = system->pipe.far.inlined = inlined;
+    exos_pipe_write(ipc, EXOS_SHARED_REQUESTS, &word, 1);
+    (void)exos_pipe_read(ipc, EXOS_SHARED_REPLIES, &word, 1);
+}
+
+void exos_run_pipe(struct operations *base) {
+    pipe_there_and_back(system_of(base), false);
+}
+
+void exos_run_pipe_inlined(struct operations *base) {
+    pipe_there_and_back(system_of(base), true);
+}
+
+/* Counts on, and waits until the other has. */
+void exos_run_counter(struct operations *base) {
+    struct exos_ipc *ipc = &system_of(base)->counter.near;
+    exos_counter_take(ipc, false);
+    exos_ipc_yield(ipc);
+}
+
+static void call(struct exos_system *system, bool trusting) {
+    const enum error_code code = exos_call(&system->server.near, 1, trusting);
+    SIM_ASSERT_MSG(code == OK, "the server cannot be entered");
+}
+
+void exos_run_call(struct operations *base) {
+    call(system_of(base), false);
+}
+
+void exos_run_trusting_call(struct operations *base) {
+    call(system_of(base), true);
+}
+
+/* ---- who is needed ---- */
+
+bool exos_is_planned(const struct exos_system *system, operation_run *one, operation_run *other) {
+    for (size_t i = 0; i < system->plan.count; i++) {
+        if (system->plan.sequence[i]->run == one || system->plan.sequence[i]->run == other) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum error_code make_peer(struct exos_system *system, struct exos_peer *peer,
+                                 const struct aegis_program *program, struct error *error) {
+    struct exo_limits limits = exo_limits_default();
+    peer->environment = aegis_environment_create(system->aegis, program->name, &limits, program, system, error);
+    if (peer->environment == NULL) {
+        return error->code;
+    }
+    peer->near = (struct exos_ipc){.environment = system->measured, .costs = &system->profile.ipc};
+    peer->far = (struct exos_ipc){.environment = peer->environment, .costs = &system->profile.ipc};
+    return exos_ipc_connect(&peer->near, &peer->far, error);
+}
+
+enum error_code exos_make_peers(struct exos_system *system, struct error *error) {
+    enum error_code code = OK;
+    if (exos_is_planned(system, exos_run_pipe, exos_run_pipe_inlined)) {
+        code = make_peer(system, &system->pipe, &pipe_program, error);
+    }
+    if (code == OK && exos_is_planned(system, exos_run_counter, NULL)) {
+        code = make_peer(system, &system->counter, &counter_program, error);
+    }
+    if (code == OK && exos_is_planned(system, exos_run_call, exos_run_trusting_call)) {
+        code = make_peer(system, &system->server, &server_program, error);
+    }
+    return code;
+}

@@ -1,0 +1,140 @@
+/* exos_operations.c: what can be measured: each operation as a program would do it. */
+#include <stdlib.h>
+
+#include "kernel_model/exo/binding.h"
+#include "kernel_model/exo/transfer.h"
+#include "libos_model/exos/exos.h"
+
+static struct exos_system *system_of(struct operations *base) {
+    return (struct exos_system *)base;
+}
+
+void exos_step(const struct exos_system *system, struct cost *cost) {
+    cost->uses++;
+    r3000_execute(system->aegis->cpu, cost->cycles);
+}
+
+/* ---- Table 4 ---- */
+
+static void run_procedure_call(struct operations *base) {
+    struct exos_system *system = system_of(base);
+    exos_step(system, &system->profile.exos.procedure_call);
+}
+
+static void run_getpid(struct operations *base) {
+    (void)aegis_number(system_of(base)->measured, false);
+}
+
+static void run_getpid_stack(struct operations *base) {
+    (void)aegis_number(system_of(base)->measured, true);
+}
+
+/* ---- Table 5: an exception goes to the application, which skips the instruction ---- */
+
+/* A page that may be read, and not written; its exceptions go past the library. */
+static enum error_code prepare_page(struct operations *base, struct error *error) {
+    struct exos_system *system = system_of(base);
+    const enum error_code code = exos_vm_grow(&system->vm, 1, error);
+    if (code == OK) {
+        system->own_handler = true;
+        exos_vm_protect(&system->vm, EXOS_DATA_AT, 1, AEGIS_READ_ONLY);
+    }
+    return code;
+}
+
+static void run_unaligned(struct operations *base) {
+    uint32_t value = 0;
+    (void)r3000_load(system_of(base)->aegis->cpu, EXOS_DATA_AT + 1, 4, &value);
+}
+
+static void run_overflow(struct operations *base) {
+    int32_t sum = 0;
+    (void)r3000_add(system_of(base)->aegis->cpu, INT32_MAX, 1, &sum);
+}
+
+static void run_coprocessor(struct operations *base) {
+    (void)r3000_coprocessor(system_of(base)->aegis->cpu, 1);
+}
+
+static void run_protection(struct operations *base) {
+    (void)r3000_store(system_of(base)->aegis->cpu, EXOS_DATA_AT, 4, 1);
+}
+
+/* ---- Table 6: to the partner and back ---- */
+
+static void run_transfer(struct operations *base) {
+    struct exos_system *system = system_of(base);
+    const enum error_code code =
+        aegis_transfer(system->measured, system->partner->environment->number, AEGIS_SYNCHRONOUS);
+    SIM_ASSERT_MSG(code == OK, "the partner cannot be entered");
+}
+
+/* Answers each transfer with the registers as they are. */
+static void partner_entered(struct aegis_environment *environment) {
+    const struct exos_system *system = environment->state;
+    while (aegis_transfer(environment, system->measured->environment->number, AEGIS_SYNCHRONOUS) == OK) {
+    }
+}
+
+const struct aegis_program exos_partner_program = {.name = "partner", .entered = partner_entered};
+
+/* ---- a working set ---- */
+
+static enum error_code prepare_walk(struct operations *base, struct error *error) {
+    return exos_vm_grow(&system_of(base)->vm, system_of(base)->plan.pages, error);
+}
+
+static void run_walk(struct operations *base) {
+    const struct exos_system *system = system_of(base);
+    uint32_t value = 0;
+    for (uint64_t i = 0; i < system->plan.pages; i++) {
+        (void)r3000_load(system->aegis->cpu, EXOS_DATA_AT + (uint32_t)i * AEGIS_PAGE, 4, &value);
+    }
+}
+
+/* ---- a page's rights ---- */
+
+/* Below the library: a translation inserted anew. */
+static enum error_code prepare_protect(struct operations *base, struct error *error) {
+    return exos_vm_grow(&system_of(base)->vm, 1, error);
+}
+
+static void set_right(struct exos_system *system, bool write) {
+    exos_step(system, &system->profile.vm.page_walk);
+    const enum error_code code = aegis_tlb_insert(system->measured, EXOS_DATA_AT, &system->vm.handles[0], write, NULL);
+    SIM_ASSERT(code == OK);
+}
+
+static void run_protect(struct operations *base) {
+    set_right(system_of(base), false);
+    set_right(system_of(base), true);
+}
+
+const struct operation exos_operations[] = {
+    {"procedure_call", "a call of an empty procedure", NULL, run_procedure_call},
+    {"getpid", "a system call that needs no kernel stack", NULL, run_getpid},
+    {"getpid_stack", "a system call that sets a kernel stack up", NULL, run_getpid_stack},
+    {"exception_unaligned", "an unaligned load, handled by the application", prepare_page, run_unaligned},
+    {"exception_overflow", "an arithmetic overflow, handled by the application", NULL, run_overflow},
+    {"exception_coprocessor", "an instruction of an unusable coprocessor, handled by the application", NULL,
+     run_coprocessor},
+    {"exception_protection", "a store to a read-only page, handled by the application", prepare_page, run_protection},
+    {"transfer", "a protected control transfer to another environment, and one back", NULL, run_transfer},
+    {"walk", "a load from each of `pages` pages", prepare_walk, run_walk},
+    {"protect", "the right to write a page taken away, and given back", prepare_protect, run_protect},
+    {"dirty", "whether a page is dirty", exos_prepare_pages, exos_run_dirty},
+    {"prot1", "a page protected from reading", exos_prepare_pages, exos_run_protect_one},
+    {"protect_pages", "`pages` pages protected from reading, in one call", exos_prepare_pages, exos_run_protect_all},
+    {"unprotect_pages", "`pages` pages unprotected, in one call", exos_prepare_pages, exos_run_unprotect_all},
+    {"trap", "an access to a protected page, handled by the application", exos_prepare_trap, exos_run_trap},
+    {"appel1", "a protected page accessed, its handler protecting another and unprotecting it", exos_prepare_appel1,
+     exos_run_appel1},
+    {"appel2", "`pages` pages protected, each accessed in random order, and unprotected", exos_prepare_appel2,
+     exos_run_appel2},
+    {"pipe", "a word through a pipe, and one back", NULL, exos_run_pipe},
+    {"pipe_inlined", "the same with the pipe's procedures expanded in line", NULL, exos_run_pipe_inlined},
+    {"shm", "a counter in shared memory counted on by turns, there and back", NULL, exos_run_counter},
+    {"lrpc", "a call of a server that is not trusted with registers, and its reply", NULL, exos_run_call},
+    {"compute", "a slice's worth of computing, with `tickets` of six under a stride scheduler", NULL, exos_run_compute},
+    {"tlrpc", "a call of a server that is", NULL, exos_run_trusting_call},
+    {0}};

@@ -1,0 +1,237 @@
+/* exos_system.c: Aegis with the library OS, as a set of operations. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kernel_model/common/system.h"
+#include "kernel_model/exo/slice.h"
+#include "libos_model/exos/exos.h"
+
+/* ---- configuration ---- */
+
+struct profile_file {
+    const struct config_node *aegis, *exos, *vm, *ipc;
+};
+static const struct param profile_params[] = {
+    {.key = "aegis", .type = PARAM_NODE, .offset = offsetof(struct profile_file, aegis), .help = "the kernel's steps"},
+    {.key = "exos",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, exos),
+     .help = "the library's steps, and the measuring program's"},
+    {.key = "vm",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, vm),
+     .help = "the library's virtual memory"},
+    {.key = "ipc",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, ipc),
+     .help = "the library's communication"},
+    {0}};
+
+struct entry_file {
+    const char *type;
+    const struct config_node *profile;
+    struct aegis_config config;
+};
+
+static bool bind_profile(const struct config_node *node, struct exos_profile *profile,
+                         struct diagnostics *diagnostics) {
+    struct profile_file file = {0};
+    if (!config_bind(node, profile_params, &file, diagnostics)) {
+        return false;
+    }
+    bool good = config_bind(file.aegis, aegis_cost_params, &profile->aegis, diagnostics);
+    good = config_bind(file.exos, exos_cost_params, &profile->exos, diagnostics) && good;
+    good = config_bind(file.vm, exos_vm_cost_params, &profile->vm, diagnostics) && good;
+    return config_bind(file.ipc, exos_ipc_cost_params, &profile->ipc, diagnostics) && good;
+}
+
+static bool bind_entry(const struct config_node *node, struct exos_system *system, struct diagnostics *diagnostics) {
+    enum { ENTRY_ROWS = 2, ROWS_MAX = 32 };
+    struct param rows[ROWS_MAX] = {
+        {.key = "type", .type = PARAM_TEXT, .offset = offsetof(struct entry_file, type), .default_text = "aegis"},
+        {.key = "profile", .type = PARAM_NODE, .offset = offsetof(struct entry_file, profile)}};
+    for (size_t i = 0; aegis_params[i].key != NULL; i++) {
+        SIM_ASSERT(ENTRY_ROWS + i + 1 < ROWS_MAX);
+        rows[ENTRY_ROWS + i] = aegis_params[i];
+        rows[ENTRY_ROWS + i].offset += offsetof(struct entry_file, config);
+    }
+    struct entry_file entry = {0};
+    if (!config_bind(node, rows, &entry, diagnostics)) {
+        return false;
+    }
+    system->config = entry.config;
+    return bind_profile(entry.profile, &system->profile, diagnostics);
+}
+
+static struct operations *create(struct machine *machine, const struct config_node *node,
+                                 struct diagnostics *diagnostics) {
+    struct exos_system *system = calloc(1, sizeof *system);
+    SIM_ASSERT(system != NULL);
+    system->base = (struct operations){&aegis_operations_ops, machine};
+    struct error error = {0};
+    if (bind_entry(node, system, diagnostics) && machine != NULL) {
+        system->aegis = aegis_create(machine, &system->config, &system->profile.aegis, &error);
+        if (system->aegis == NULL) {
+            diagnostics_at(diagnostics, node, "%s", error.text);
+        }
+    }
+    if (system->aegis == NULL) {
+        free(system);
+        return NULL;
+    }
+    return &system->base;
+}
+
+static void destroy(struct operations *base) {
+    struct exos_system *system = (struct exos_system *)base;
+    aegis_free(system->aegis);
+    exos_vm_free(&system->vm);
+    free(system->permutation);
+    random_stream_free(system->order);
+    free(system);
+}
+
+/* ---- the program that is measured ---- */
+
+static enum error_code prepare(struct exos_system *system, struct error *error) {
+    enum error_code code = OK;
+    for (size_t i = 0; i < system->plan.count && code == OK; i++) {
+        if (system->plan.sequence[i]->prepare != NULL) {
+            code = system->plan.sequence[i]->prepare(&system->base, error);
+        }
+    }
+    return code;
+}
+
+static void measured_main(struct aegis_environment *environment) {
+    struct exos_system *system = environment->state;
+    const ledger_component app = system_components.app;
+    struct error error = {0};
+    if (prepare(system, &error) != OK) {
+        system->meter.failed(system->meter.context, &error);
+        return;
+    }
+    for (;;) {
+        cpu_run(environment->main); /* what is to come is the next repetition's */
+        environment->request = ledger_begin(system->meter.ledger, app, LEDGER_SERVICE, sim_now());
+        (void)aegis_user_work(environment, app);
+        system->profile.exos.loop.uses++;
+        r3000_execute(system->aegis->cpu, system->profile.exos.loop.cycles);
+        for (size_t i = 0; i < system->plan.count; i++) {
+            system->plan.sequence[i]->run(&system->base);
+        }
+        cpu_run(environment->main);
+        ledger_end(environment->request, app, sim_now());
+        environment->request = NULL;
+        (void)aegis_user_work(environment, app);
+        system->meter.completed(system->meter.context);
+    }
+}
+
+static enum r3000_resume measured_exception(struct aegis_environment *environment,
+                                            const struct aegis_exception *exception) {
+    struct exos_system *system = environment->state;
+    enum r3000_resume resume = R3000_SKIP;
+    const bool past_library = system->own_handler && exception->code == R3000_MOD;
+    if (!past_library && exos_vm_fault(&system->vm, exception, &resume)) {
+        return resume;
+    }
+    return exos_skip(environment, &system->profile.exos);
+}
+
+static void measured_notice(struct aegis_environment *environment, enum aegis_notice notice) {
+    struct exos_system *system = environment->state;
+    if (notice == AEGIS_SLICE_END) {
+        exos_slice_end(environment, &system->profile.exos);
+    } else if (notice == AEGIS_REVOKE) {
+        exos_give_back(environment, &system->profile.exos);
+    }
+}
+
+static const struct aegis_program measured_program = {
+    .name = "measured", .main = measured_main, .exception = measured_exception, .notice = measured_notice};
+
+static enum error_code begin(struct operations *base, const struct operations_plan *plan,
+                             const struct operations_meter *meter, struct error *error) {
+    struct exos_system *system = (struct exos_system *)base;
+    struct exo_limits limits = exo_limits_default();
+    struct exo_handle slice;
+    system->plan = *plan;
+    system->meter = *meter;
+    system->measured = aegis_environment_create(system->aegis, "measured", &limits, &measured_program, system, error);
+    system->partner = aegis_environment_create(system->aegis, "partner", &limits, &exos_partner_program, system, error);
+    if (system->measured == NULL || system->partner == NULL) {
+        return error->code;
+    }
+    system->vm.environment = system->measured;
+    system->vm.costs = &system->profile.vm;
+    enum error_code code = exos_make_peers(system, error);
+    if (code == OK) {
+        code = exos_is_planned(system, exos_run_compute, NULL)
+                   ? exos_make_scheduler(system, error)
+                   : aegis_slice_allocate(system->measured, AEGIS_ANY_POSITION, &slice, error);
+    }
+    if (code == OK) {
+        aegis_start(system->aegis);
+    }
+    return code;
+}
+
+/* ---- the rest of the interface ---- */
+
+static void declare_components(void) {
+    system_declare_components();
+    exo_declare_components();
+    aegis_declare_components();
+}
+
+static void visit_stats(const struct operations *base, const struct stats_sink *sink) {
+    const struct exos_system *system = (const struct exos_system *)base;
+    aegis_visit_stats(system->aegis, sink);
+    stats_counter(sink, "exos.vm", "traps", system->vm.traps);
+    stats_counter(sink, "exos.vm", "misses", system->vm.misses);
+    stats_counter(sink, "exos.vm", "dirtied", system->vm.dirtied);
+    stats_counter(sink, "exos.vm", "hash_probes", system->vm.probes);
+}
+
+static void reset_stats(struct operations *base) {
+    struct exos_system *system = (struct exos_system *)base;
+    aegis_reset_stats(system->aegis);
+    system->vm.traps = system->vm.misses = system->vm.dirtied = system->vm.probes = 0;
+}
+
+static void visit_table(const struct param *rows, const void *costs, const char *prefix,
+                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
+    for (const struct param *row = rows; row->key != NULL; row++) {
+        if (row->type != PARAM_COST) {
+            continue;
+        }
+        char key[96];
+        (void)snprintf(key, sizeof key, "%s.%s", prefix, row->key);
+        visit(context, key, (const struct cost *)(const void *)((const char *)costs + row->offset));
+    }
+}
+
+static void visit_costs(const struct operations *base,
+                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
+    const struct exos_system *system = (const struct exos_system *)base;
+    visit_table(aegis_cost_params, &system->profile.aegis, "aegis", visit, context);
+    visit_table(exos_cost_params, &system->profile.exos, "exos", visit, context);
+    visit_table(exos_vm_cost_params, &system->profile.vm, "vm", visit, context);
+    visit_table(exos_ipc_cost_params, &system->profile.ipc, "ipc", visit, context);
+}
+
+const struct operations_ops aegis_operations_ops = {
+    .type_name = "aegis",
+    .help = "the exokernel of SOSP'95 on an R3000, with a library OS",
+    .profile_params = profile_params,
+    .params = aegis_params,
+    .operations = exos_operations,
+    .declare_components = declare_components,
+    .create = create,
+    .destroy = destroy,
+    .begin = begin,
+    .visit_stats = visit_stats,
+    .reset_stats = reset_stats,
+    .visit_costs = visit_costs,
+};

@@ -1,0 +1,197 @@
+#include "libos_model/exos/ipc.h"
+
+#include "kernel_model/exo/binding.h"
+#include "kernel_model/exo/slice.h"
+#include "kernel_model/exo/transfer.h"
+
+/* s0 to s7, fp, gp, sp, ra: what a procedure keeps for its caller. */
+enum { CALLEE_SAVED = 12, RING_HEAD = 0, RING_TAIL = 4, RING_DATA = 8, WORD = 4 };
+/* A leaf of the library that calls on keeps ra and three of its own. */
+enum { FRAME_WORDS = 4 };
+/* The library's and the caller's words, in the upper half of the stack's page. */
+#define DESCRIPTORS_AT (EXOS_STACK_AT + AEGIS_PAGE / 2)
+#define BUFFER_AT (DESCRIPTORS_AT + 64)
+
+#define IPC_COST(name, text)                                                                                           \
+    { .key = #name, .type = PARAM_COST, .offset = offsetof(struct exos_ipc_costs, name), .help = text }
+const struct param exos_ipc_cost_params[] = {
+    IPC_COST(call, "calling a library procedure and returning from it, beside its frame's stores and loads"),
+    IPC_COST(descriptor, "a file descriptor checked and resolved to a pipe, beside the table's loads"),
+    IPC_COST(pipe_write, "finding room in a pipe's ring and moving its head"),
+    IPC_COST(pipe_read, "finding content in a pipe's ring and moving its tail"),
+    IPC_COST(copy, "setting a copy up: lengths and alignments"),
+    IPC_COST(copy_word, "one word of a copy, beside its load and store"),
+    IPC_COST(yield_stub, "around a yield: arguments and result"),
+    IPC_COST(counter, "comparing a shared counter and counting on"),
+    IPC_COST(client_stub, "a client's stub: the procedure's number, the result"),
+    IPC_COST(server_stub, "a server's stub: stack, procedure by number, the jump"),
+    {0}};
+
+static void step(struct exos_ipc *ipc, struct cost *cost) {
+    cost->uses++;
+    r3000_execute(ipc->environment->aegis->cpu, cost->cycles);
+}
+
+static uint32_t load(struct exos_ipc *ipc, uint32_t address) {
+    uint32_t value = 0;
+    (void)r3000_load(ipc->environment->aegis->cpu, address, WORD, &value);
+    return value;
+}
+
+static void store(struct exos_ipc *ipc, uint32_t address, uint32_t value) {
+    (void)r3000_store(ipc->environment->aegis->cpu, address, WORD, value);
+}
+
+/* Registers to the stack, and back. */
+static void save(struct exos_ipc *ipc, uint32_t words) {
+    for (uint32_t i = 0; i < words; i++) {
+        store(ipc, EXOS_STACK_AT + WORD * (ipc->depth + i), ipc->environment->aegis->cpu->registers[R3000_RA - i]);
+    }
+    ipc->depth += words;
+}
+
+static void restore(struct exos_ipc *ipc, uint32_t words) {
+    ipc->depth -= words;
+    for (uint32_t i = 0; i < words; i++) {
+        ipc->environment->aegis->cpu->registers[R3000_RA - i] = load(ipc, EXOS_STACK_AT + WORD * (ipc->depth + i));
+    }
+}
+
+/* ---- making it ---- */
+
+static enum error_code bind_own(struct aegis_environment *environment, uint32_t at, struct exo_handle *handle,
+                                struct error *error) {
+    uint64_t physical = 0;
+    const enum error_code code = aegis_frame_allocate(environment, 0, AEGIS_ANY_COLOR, handle, &physical, error);
+    return code == OK ? aegis_tlb_insert(environment, at, handle, true, error) : code;
+}
+
+enum error_code exos_ipc_connect(struct exos_ipc *first, struct exos_ipc *second, struct error *error) {
+    struct exo_handle stack, page, derived;
+    enum error_code code = bind_own(first->environment, EXOS_STACK_AT, &stack, error);
+    code = code == OK ? bind_own(second->environment, EXOS_STACK_AT, &stack, error) : code;
+    code = code == OK ? bind_own(first->environment, EXOS_SHARED_AT, &page, error) : code;
+    if (code == OK) {
+        code = aegis_derive(first->environment, &page, EXO_READ | EXO_WRITE, second->environment, &derived, error);
+    }
+    first->other = second->environment;
+    second->other = first->environment;
+    second->serves = true;
+    return code == OK ? aegis_tlb_insert(second->environment, EXOS_SHARED_AT, &derived, true, error) : code;
+}
+
+/* ---- yielding to the other ---- */
+
+void exos_ipc_yield(struct exos_ipc *ipc) {
+    ipc->yields++;
+    step(ipc, &ipc->costs->yield_stub);
+    save(ipc, CALLEE_SAVED);
+    if (!ipc->serves) { /* the other works for what waits for it */
+        ipc->other->request = ipc->environment->request;
+    }
+    (void)aegis_yield(ipc->environment, ipc->other);
+    if (!ipc->serves) {
+        ipc->other->request = NULL;
+    }
+    restore(ipc, CALLEE_SAVED);
+}
+
+/* ---- a counter ---- */
+
+void exos_counter_take(struct exos_ipc *ipc, bool odd) {
+    uint32_t counter = 0;
+    for (;;) {
+        counter = load(ipc, EXOS_SHARED_AT + EXOS_SHARED_COUNTER);
+        step(ipc, &ipc->costs->counter);
+        if ((counter % 2 == 1) == odd) {
+            break;
+        }
+        exos_ipc_yield(ipc);
+    }
+    store(ipc, EXOS_SHARED_AT + EXOS_SHARED_COUNTER, counter + 1);
+}
+
+/* ---- a pipe ---- */
+
+/* From read() or write() to the pipe's procedure: two calls and the descriptor's words,
+ * which lie in the library's own memory; nothing of it is left once it is inlined. */
+static void enter_procedure(struct exos_ipc *ipc) {
+    for (unsigned depth = 0; !ipc->inlined && depth < 2; depth++) {
+        step(ipc, &ipc->costs->call);
+        save(ipc, FRAME_WORDS);
+    }
+    if (!ipc->inlined) {
+        step(ipc, &ipc->costs->descriptor);
+        (void)load(ipc, DESCRIPTORS_AT);
+        (void)load(ipc, DESCRIPTORS_AT + WORD);
+    }
+}
+
+static void leave_procedure(struct exos_ipc *ipc) {
+    for (unsigned depth = 0; !ipc->inlined && depth < 2; depth++) {
+        restore(ipc, FRAME_WORDS);
+    }
+}
+
+static uint32_t ring_place(uint32_t ring, uint32_t position) {
+    return ring + RING_DATA + position % EXOS_RING_BYTES;
+}
+
+void exos_pipe_write(struct exos_ipc *ipc, enum exos_shared ring, const uint32_t *words, uint32_t count) {
+    const uint32_t at = EXOS_SHARED_AT + (uint32_t)ring;
+    enter_procedure(ipc);
+    uint32_t head = load(ipc, at + RING_HEAD);
+    while (EXOS_RING_BYTES - (head - load(ipc, at + RING_TAIL)) < count * WORD) {
+        exos_ipc_yield(ipc);
+    }
+    step(ipc, &ipc->costs->pipe_write);
+    step(ipc, &ipc->costs->copy);
+    for (uint32_t i = 0; i < count; i++, head += WORD) {
+        step(ipc, &ipc->costs->copy_word);
+        (void)load(ipc, BUFFER_AT); /* the caller's buffer */
+        store(ipc, ring_place(at, head), words[i]);
+    }
+    store(ipc, at + RING_HEAD, head);
+    leave_procedure(ipc);
+}
+
+uint32_t exos_pipe_read(struct exos_ipc *ipc, enum exos_shared ring, uint32_t *words, uint32_t count) {
+    const uint32_t at = EXOS_SHARED_AT + (uint32_t)ring;
+    enter_procedure(ipc);
+    uint32_t tail = load(ipc, at + RING_TAIL), head = 0;
+    while ((head = load(ipc, at + RING_HEAD)) == tail) {
+        exos_ipc_yield(ipc);
+    }
+    step(ipc, &ipc->costs->pipe_read);
+    step(ipc, &ipc->costs->copy);
+    uint32_t got = 0;
+    for (; got < count && tail != head; got++, tail += WORD) {
+        step(ipc, &ipc->costs->copy_word);
+        words[got] = load(ipc, ring_place(at, tail));
+        store(ipc, BUFFER_AT, words[got]); /* the caller's buffer */
+    }
+    store(ipc, at + RING_TAIL, tail);
+    leave_procedure(ipc);
+    return got;
+}
+
+/* ---- a remote procedure ---- */
+
+enum error_code exos_call(struct exos_ipc *ipc, uint32_t procedure, bool trusting) {
+    struct r3000 *cpu = ipc->environment->aegis->cpu;
+    step(ipc, &ipc->costs->client_stub);
+    if (!trusting) {
+        save(ipc, CALLEE_SAVED);
+    }
+    cpu->registers[R3000_A0] = procedure;
+    const enum error_code code = aegis_transfer(ipc->environment, ipc->other->environment->number, AEGIS_SYNCHRONOUS);
+    if (!trusting) {
+        restore(ipc, CALLEE_SAVED);
+    }
+    return code;
+}
+
+enum error_code exos_reply(struct exos_ipc *ipc) {
+    step(ipc, &ipc->costs->server_stub);
+    return aegis_transfer(ipc->environment, ipc->other->environment->number, AEGIS_SYNCHRONOUS);
+}

@@ -1,0 +1,57 @@
+/* ipc.h: communication between two environments as a library: a pipe, a counter in
+ * shared memory, and calls to a server that is trusted with registers or is not.
+ *
+ * What they share is one page, bound in both under capabilities: the second's is derived
+ * from the first's. Whoever waits yields the slice to the other by name; the kernel knows
+ * nothing of pipes. A library's procedures keep what a calling convention keeps: each
+ * call stores and loads its frame on the environment's stack. */
+#ifndef STILLSUIT_LIBOS_MODEL_EXOS_IPC_H
+#define STILLSUIT_LIBOS_MODEL_EXOS_IPC_H
+
+#include "kernel_model/exo/aegis.h"
+#include "sim/param.h"
+
+/* Instructions beside loads, stores and kernel calls; profile section `ipc`. */
+struct exos_ipc_costs {
+    struct cost call, descriptor, pipe_write, pipe_read, copy, copy_word;
+    struct cost yield_stub, counter, client_stub, server_stub;
+};
+extern const struct param exos_ipc_cost_params[];
+
+/* Where the shared page and the stack lie in both environments. */
+#define EXOS_SHARED_AT UINT32_C(0x20000000)
+#define EXOS_STACK_AT UINT32_C(0x7ff00000)
+/* ... and what in the shared page: a counter, two rings. */
+enum exos_shared { EXOS_SHARED_COUNTER = 0x000, EXOS_SHARED_REQUESTS = 0x100, EXOS_SHARED_REPLIES = 0x800 };
+enum { EXOS_RING_BYTES = 1024 };
+
+/* One side of the page. */
+struct exos_ipc {
+    struct aegis_environment *environment, *other;
+    struct exos_ipc_costs *costs;
+    bool inlined;   /* a pipe's procedures are expanded where they are called */
+    bool serves;    /* works for the other's request */
+    uint32_t depth; /* words on the stack */
+    uint64_t yields;
+};
+
+/* Makes the shared page and both stacks, before the run. ERR_EXHAUSTED. */
+enum error_code exos_ipc_connect(struct exos_ipc *first, struct exos_ipc *second, struct error *error);
+
+/* Gives the rest of the slice to the other side. Across it the library saves the registers
+ * that its caller expects to keep, as for any procedure call. */
+void exos_ipc_yield(struct exos_ipc *ipc);
+/* Bytes, whole words, into the ring at that place in the page, or out of it; waits for room,
+ * or for a first word. Returns how many were read. */
+void exos_pipe_write(struct exos_ipc *ipc, enum exos_shared ring, const uint32_t *words, uint32_t count);
+uint32_t exos_pipe_read(struct exos_ipc *ipc, enum exos_shared ring, uint32_t *words, uint32_t count);
+/* Waits until the shared counter is odd (or even), and counts it on. */
+void exos_counter_take(struct exos_ipc *ipc, bool odd);
+/* A call of the server by protected control transfer: arguments and results in registers.
+ * A client that does not trust it with its registers saves and restores them. */
+enum error_code exos_call(struct exos_ipc *ipc, uint32_t procedure, bool trusting);
+/* The server's side: called when it was entered; it answers and waits to be entered
+ * again. */
+enum error_code exos_reply(struct exos_ipc *ipc);
+
+#endif

@@ -1,0 +1,77 @@
+/* vm.h: virtual memory as a library: the application's own page table, its faults, dirty
+ * bits and page protection, on Aegis' secure bindings.
+ *
+ * The table's entries are words in the application's memory, in guaranteed pages, so
+ * that a fault never needs a fault to be handled. In which form they are kept is the
+ * application's choice: a linear array, or a hashed table, whose size follows from the
+ * pages in use and not from the address space. The kernel knows neither.
+ *
+ * A change of protection changes both the table and the kernel's translations (TLB and
+ * software TLB), the latter in one call for a run of pages. A page is bound without the
+ * right to write until it is written: the exception sets its dirty bit. */
+#ifndef STILLSUIT_LIBOS_MODEL_EXOS_VM_H
+#define STILLSUIT_LIBOS_MODEL_EXOS_VM_H
+
+#include "kernel_model/exo/binding.h"
+#include "sim/param.h"
+
+/* Instructions beside loads and stores; profile section `vm`. */
+struct exos_vm_costs {
+    struct cost lookup;                /* an address found in the library's map, on a call */
+    struct cost page_walk, hash_probe; /* an entry's address, on a fault */
+    struct cost protect, protect_page;
+    struct cost trap; /* a protection trap: to the application's handler and back */
+    int page_table;   /* enum exos_table */
+};
+extern const struct param exos_vm_cost_params[];
+
+enum exos_table { EXOS_TABLE_LINEAR, EXOS_TABLE_HASHED };
+extern const char *const exos_table_names[];
+
+/* A page table entry: frame number, and what follows. */
+#define EXOS_PTE_FRAME UINT32_C(0xfffff000)
+enum { EXOS_PTE_MAPPED = 1, EXOS_PTE_READ = 2, EXOS_PTE_WRITE = 4, EXOS_PTE_DIRTY = 8 };
+
+/* Where it lies in every environment that uses it. */
+#define EXOS_DATA_AT UINT32_C(0x10000000)
+#define EXOS_TABLE_AT UINT32_C(0x0f000000)
+
+struct exos_vm;
+/* The application's handler of a protection trap. */
+typedef enum r3000_resume exos_trap_handler(struct exos_vm *vm, uint32_t address);
+
+struct exos_vm {
+    struct aegis_environment *environment;
+    struct exos_vm_costs *costs;
+    uint64_t pages;             /* in use, from EXOS_DATA_AT on */
+    uint64_t capacity;          /* a hashed table's entries (a power of two), or a linear one's */
+    uint64_t table_pages;       /* 0: not made yet */
+    struct exo_handle *handles; /* by page */
+    exos_trap_handler *on_trap; /* NULL: the instruction is skipped */
+    void *context;              /* the handler's */
+    uint64_t traps, misses, dirtied, probes;
+};
+
+/* [env] Pages EXOS_DATA_AT onwards, at least `pages` of them, readable and writable, clean
+ * and bound. The first call makes the table, for so many. ERR_EXHAUSTED; ERR_SHARE: the table takes
+ * more pages than are guaranteed. */
+enum error_code exos_vm_grow(struct exos_vm *vm, uint64_t pages, struct error *error);
+void exos_vm_free(struct exos_vm *vm);
+
+/* [env] Whether a page was written since it was made or cleaned. */
+bool exos_vm_is_dirty(struct exos_vm *vm, uint32_t address);
+/* [env] Clears the dirty bit: the next store sets it again. */
+void exos_vm_clean(struct exos_vm *vm, uint32_t address);
+/* [env] What `pages` pages allow from now on; a page that may be written again is so
+ * without an exception if it is dirty. */
+void exos_vm_protect(struct exos_vm *vm, uint32_t address, uint64_t pages, enum aegis_protection protection);
+
+/* The exception, if it is about a page of the table: a miss is bound again, a first store
+ * marks the page, anything else goes to on_trap. False: it is none of these pages. */
+bool exos_vm_fault(struct exos_vm *vm, const struct aegis_exception *exception, enum r3000_resume *resume);
+
+static inline uint32_t exos_vm_page(uint64_t index) {
+    return EXOS_DATA_AT + (uint32_t)index * AEGIS_PAGE;
+}
+
+#endif

@@ -1,0 +1,138 @@
+/* test_exos_ipc.c: words through a pipe, a counter by turns, registers across a call. */
+#include "tests/libos_model/exos_fixture.h"
+
+enum { ROUNDS = 2000, BURST = EXOS_RING_BYTES / 4 + 40, SECRET = 0x5eed, CLOBBERED = 0xbad };
+
+static struct exos_ipc_costs ipc_costs;
+static struct exos_costs exos_costs;
+static struct exos_ipc near, far;
+static unsigned finished;
+static uint32_t received;
+
+static void on_notice(struct aegis_environment *environment, enum aegis_notice notice) {
+    if (notice == AEGIS_SLICE_END) {
+        exos_slice_end(environment, &exos_costs);
+    }
+}
+
+static void run(const struct aegis_program *first, const struct aegis_program *second) {
+    struct error error = {OK, ""};
+    fixture_make();
+    exos_fixture_costs("exos-ipc-1995.yaml", exos_ipc_cost_params, &ipc_costs);
+    exos_fixture_costs("exos-1995.yaml", exos_cost_params, &exos_costs);
+    struct aegis_environment *alice = fixture_environment(first->name, first, 1);
+    struct aegis_environment *bob = fixture_environment(second->name, second, 0);
+    near = (struct exos_ipc){.environment = alice, .costs = &ipc_costs};
+    far = (struct exos_ipc){.environment = bob, .costs = &ipc_costs};
+    cr_assert_eq(exos_ipc_connect(&near, &far, &error), OK, "%s", error.text);
+    fixture_run(2 * SIM_S);
+    fixture_check_accounts();
+    cr_expect_eq(near.depth, 0);
+}
+
+/* ---- a pipe ---- */
+
+static void send_numbers(struct aegis_environment *environment) {
+    (void)environment;
+    uint32_t burst[BURST / 2];
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        exos_pipe_write(&near, EXOS_SHARED_REQUESTS, &i, 1);
+    }
+    for (uint32_t i = 0; i < BURST / 2; i++) {
+        burst[i] = ROUNDS + i;
+    }
+    exos_pipe_write(&near, EXOS_SHARED_REQUESTS, burst, BURST / 2); /* one that takes several rounds of the ring */
+    exos_pipe_write(&near, EXOS_SHARED_REQUESTS, burst, BURST / 2);
+    uint32_t answer = 0;
+    (void)exos_pipe_read(&near, EXOS_SHARED_REPLIES, &answer, 1);
+    cr_expect_eq(answer, SECRET);
+    finished++;
+}
+
+static void receive_numbers(struct aegis_environment *environment) {
+    (void)environment;
+    for (; received < ROUNDS; received++) {
+        uint32_t word = UINT32_MAX;
+        cr_assert_eq(exos_pipe_read(&far, EXOS_SHARED_REQUESTS, &word, 1), 1);
+        cr_assert_eq(word, received, "%u for %u", word, received);
+    }
+    for (unsigned got = 0; got < BURST / 2 * 2;) {
+        uint32_t words[16];
+        const uint32_t count = exos_pipe_read(&far, EXOS_SHARED_REQUESTS, words, 16);
+        for (uint32_t i = 0; i < count; i++, got++) {
+            cr_assert_eq(words[i], ROUNDS + got % (BURST / 2));
+        }
+    }
+    const uint32_t answer = SECRET;
+    exos_pipe_write(&far, EXOS_SHARED_REPLIES, &answer, 1);
+    for (;;) {
+        exos_ipc_yield(&far);
+    }
+}
+Test(exos_ipc, a_pipe_keeps_words_and_order_and_waits_when_it_is_full) {
+    static const struct aegis_program sender = {.name = "sender", .main = send_numbers, .notice = on_notice};
+    static const struct aegis_program receiver = {.name = "receiver", .main = receive_numbers, .notice = on_notice};
+    run(&sender, &receiver);
+    cr_expect_eq(finished, 1);
+    cr_expect_eq(received, ROUNDS);
+    cr_expect_gt(far.yields, ROUNDS / (EXOS_RING_BYTES / 4) - 1);
+}
+
+/* ---- a counter ---- */
+
+static void count_even(struct aegis_environment *environment) {
+    uint32_t counter = 0;
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        exos_counter_take(&near, false);
+        exos_ipc_yield(&near);
+        (void)r3000_load(environment->aegis->cpu, EXOS_SHARED_AT + EXOS_SHARED_COUNTER, 4, &counter);
+        cr_assert_eq(counter, 2 * (i + 1), "the other did not count");
+    }
+    finished++;
+}
+static void count_odd(struct aegis_environment *environment) {
+    (void)environment;
+    for (;;) {
+        exos_counter_take(&far, true);
+    }
+}
+Test(exos_ipc, a_counter_is_counted_on_by_turns) {
+    static const struct aegis_program even = {.name = "even", .main = count_even, .notice = on_notice};
+    static const struct aegis_program odd = {.name = "odd", .main = count_odd, .notice = on_notice};
+    run(&even, &odd);
+    cr_expect_eq(finished, 1);
+    cr_expect_eq(near.yields, ROUNDS, "one yield a turn");
+}
+
+/* ---- calls ---- */
+
+static void clobber(struct aegis_environment *environment) {
+    do {
+        for (unsigned i = 0; i < 12; i++) {
+            environment->aegis->cpu->registers[R3000_RA - i] = CLOBBERED;
+        }
+    } while (exos_reply(&far) == OK);
+}
+
+static uint64_t call_once(struct aegis_environment *environment, bool trusting) {
+    const sim_time from = fixture_now();
+    environment->aegis->cpu->registers[R3000_SP] = SECRET;
+    cr_assert_eq(exos_call(&near, 1, trusting), OK);
+    return fixture_cycles(from);
+}
+
+static void call_both_ways(struct aegis_environment *environment) {
+    (void)call_once(environment, false); /* the stack's page comes into the TLB */
+    const uint64_t careful = call_once(environment, false);
+    cr_expect_eq(environment->aegis->cpu->registers[R3000_SP], SECRET, "a register that was to be kept is lost");
+    const uint64_t trusting = call_once(environment, true);
+    cr_expect_eq(environment->aegis->cpu->registers[R3000_SP], CLOBBERED, "who trusts finds what the server left");
+    cr_expect_geq(careful, trusting + 2 * 12, "twelve registers were stored and loaded");
+    finished++;
+}
+Test(exos_ipc, a_call_that_does_not_trust_keeps_its_registers) {
+    static const struct aegis_program client = {.name = "client", .main = call_both_ways, .notice = on_notice};
+    static const struct aegis_program server = {.name = "server", .entered = clobber};
+    run(&client, &server);
+    cr_expect_eq(finished, 1);
+}

@@ -1,0 +1,214 @@
+/* test_exos_vm.c: the library's virtual memory: what protection stops, what a dirty bit
+ * says, and what the kernel lets an application allow itself. */
+#include "tests/libos_model/exos_fixture.h"
+
+enum { PAGES = 100, FEW = 3 };
+
+static struct exos_vm_costs vm_costs;
+static struct exos_vm vm;
+static struct aegis_environment *alice;
+static void (*scenario)(void);
+static unsigned traps;
+static bool finished;
+
+static enum r3000_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
+    enum r3000_resume resume = R3000_SKIP;
+    if (!exos_vm_fault(&vm, exception, &resume)) {
+        return fixture_skip(environment, exception);
+    }
+    return resume;
+}
+
+static void alice_main(struct aegis_environment *environment) {
+    cr_assert_eq(exos_vm_grow(&vm, PAGES, NULL), OK);
+    (void)aegis_user_work(environment, system_components.app);
+    scenario();
+    finished = true;
+}
+
+static void run_with(int table, uint64_t stlb_entries, void (*what)(void)) {
+    static const struct aegis_program program = {
+        .name = "alice", .main = alice_main, .exception = on_exception, .notice = fixture_obey};
+    scenario = what;
+    config.stlb_entries = stlb_entries;
+    fixture_make();
+    exos_fixture_costs("exos-vm-1995.yaml", exos_vm_cost_params, &vm_costs);
+    vm_costs.page_table = table;
+    alice = fixture_environment("alice", &program, 1);
+    memset(&vm, 0, sizeof vm);
+    vm.environment = alice;
+    vm.costs = &vm_costs;
+    fixture_run(2 * SIM_S);
+    cr_assert(finished);
+    fixture_check_accounts();
+    cr_expect_eq(cpu->counters.tlb_shutdowns, 0);
+    exos_vm_free(&vm);
+}
+
+static bool load(uint64_t page, uint32_t *value) {
+    return r3000_load(cpu, exos_vm_page(page), 4, value);
+}
+static bool store(uint64_t page, uint32_t value) {
+    return r3000_store(cpu, exos_vm_page(page), 4, value);
+}
+
+/* ---- protection ---- */
+
+static enum r3000_resume count_trap(struct exos_vm *of, uint32_t address) {
+    (void)of, (void)address;
+    traps++;
+    return R3000_SKIP;
+}
+
+static void protect_and_unprotect(void) {
+    uint32_t value = 0;
+    vm.on_trap = count_trap;
+    for (uint64_t i = 0; i < PAGES; i++) {
+        cr_expect(store(i, 1000 + (uint32_t)i));
+    }
+    exos_vm_protect(&vm, exos_vm_page(0), PAGES, AEGIS_NO_ACCESS);
+    for (uint64_t i = 0; i < PAGES; i++) {
+        cr_expect_not(load(i, &value), "page %llu can be read", (unsigned long long)i);
+        cr_expect_not(store(i, 7));
+    }
+    cr_expect_eq(traps, 2 * PAGES);
+    exos_vm_protect(&vm, exos_vm_page(0), PAGES, AEGIS_READ_ONLY);
+    for (uint64_t i = 0; i < PAGES; i++) {
+        cr_expect(load(i, &value) && value == 1000 + i);
+        cr_expect_not(store(i, 7));
+    }
+    cr_expect_eq(traps, 3 * PAGES);
+    exos_vm_protect(&vm, exos_vm_page(0), PAGES, AEGIS_READ_WRITE);
+    for (uint64_t i = 0; i < PAGES; i++) {
+        cr_expect(load(i, &value) && value == 1000 + i && store(i, 8));
+    }
+    cr_expect_eq(traps, 3 * PAGES);
+}
+Test(exos_vm, protection_holds_with_a_linear_table) {
+    run_with(EXOS_TABLE_LINEAR, 4096, protect_and_unprotect);
+    cr_expect_eq(vm.probes, 0);
+}
+Test(exos_vm, protection_holds_with_a_hashed_table) {
+    run_with(EXOS_TABLE_HASHED, 4096, protect_and_unprotect);
+    cr_expect_gt(vm.probes, PAGES);
+}
+Test(exos_vm, protection_holds_with_a_software_tlb_that_is_too_small) {
+    run_with(EXOS_TABLE_LINEAR, 16, protect_and_unprotect);
+}
+Test(exos_vm, protection_holds_without_a_software_tlb) {
+    run_with(EXOS_TABLE_LINEAR, 0, protect_and_unprotect);
+}
+
+/* A page protected in the table alone would still be translated. */
+static void no_translation_is_left(void) {
+    uint32_t physical = 0, lo = 0;
+    bool cached = false, refill = false;
+    cr_expect(store(0, 1));
+    exos_vm_protect(&vm, exos_vm_page(0), 1, AEGIS_NO_ACCESS);
+    cpu_run(context_current());
+    cr_expect_eq(r3000_translate(cpu, exos_vm_page(0), false, &physical, &cached, &refill), R3000_TLBL);
+    cr_expect_not(stlb_probe(&aegis->stlb, &aegis->costs->stlb_probe, r3000_hi(exos_vm_page(0), alice->asid), &lo));
+}
+Test(exos_vm, protection_changes_the_kernels_translations_too) {
+    run_with(EXOS_TABLE_LINEAR, 4096, no_translation_is_left);
+}
+
+/* ---- dirty bits ---- */
+
+static void dirty_bits(void) {
+    uint32_t value = 0;
+    cr_expect(load(0, &value));
+    cr_expect_not(exos_vm_is_dirty(&vm, exos_vm_page(0)), "a load made it dirty");
+    cr_expect(store(0, 1) && store(0, 2));
+    cr_expect(exos_vm_is_dirty(&vm, exos_vm_page(0)));
+    cr_expect_not(exos_vm_is_dirty(&vm, exos_vm_page(1)));
+    cr_expect_eq(vm.dirtied, 1);
+    exos_vm_clean(&vm, exos_vm_page(0));
+    cr_expect_not(exos_vm_is_dirty(&vm, exos_vm_page(0)));
+    cr_expect(store(0, 3) && load(0, &value) && value == 3);
+    cr_expect(exos_vm_is_dirty(&vm, exos_vm_page(0)));
+    cr_expect_eq(vm.dirtied, 2);
+    /* A clean page that is unprotected still notices its first store. */
+    exos_vm_protect(&vm, exos_vm_page(1), 1, AEGIS_NO_ACCESS);
+    exos_vm_protect(&vm, exos_vm_page(1), 1, AEGIS_READ_WRITE);
+    cr_expect(store(1, 1) && exos_vm_is_dirty(&vm, exos_vm_page(1)));
+}
+Test(exos_vm, the_first_store_marks_a_page) {
+    run_with(EXOS_TABLE_LINEAR, 4096, dirty_bits);
+}
+Test(exos_vm, the_first_store_marks_a_page_of_a_hashed_table) {
+    run_with(EXOS_TABLE_HASHED, 4096, dirty_bits);
+}
+
+/* ---- what the kernel allows ---- */
+
+static void no_more_than_was_bound(void) {
+    struct exo_handle handle, reading;
+    uint64_t physical = 0;
+    uint32_t value = 0;
+    handle = fixture_frame(alice, &physical);
+    cr_assert_eq(aegis_derive(alice, &handle, EXO_READ, alice, &reading, NULL), OK);
+    cr_assert_eq(aegis_tlb_insert(alice, PAGE_X, &reading, false, NULL), OK);
+    cr_expect_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_READ_WRITE, NULL), ERR_DENIED);
+    cr_expect_not(r3000_store(cpu, PAGE_X, 4, 1));
+    cr_expect_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_NO_ACCESS, NULL), OK);
+    cr_expect_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_READ_ONLY, NULL), OK);
+    cr_expect(r3000_load(cpu, PAGE_X, 4, &value));
+    cr_expect_eq(aegis_tlb_protect(alice, PAGE_Y, 1, AEGIS_READ_ONLY, NULL), ERR_DENIED, "it is not bound");
+    cr_expect_eq(aegis_tlb_protect(alice, R3000_KSEG0, 1, AEGIS_NO_ACCESS, NULL), ERR_RANGE);
+    cr_expect_eq(aegis_tlb_protect(alice, AEGIS_FREE_MAP_AT, 1, AEGIS_READ_WRITE, NULL), ERR_RANGE);
+    cr_expect_eq(aegis_tlb_protect(alice, 0x7fffd000, UINT32_MAX, AEGIS_NO_ACCESS, NULL), ERR_RANGE);
+    /* Once the frame is given back there is nothing to be allowed again. */
+    cr_assert_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_NO_ACCESS, NULL), OK);
+    cr_assert_eq(aegis_frame_release(alice, &handle, NULL), OK);
+    cr_expect_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_READ_ONLY, NULL), ERR_DENIED);
+    cr_expect_not(r3000_load(cpu, PAGE_X, 4, &value));
+}
+Test(exos_vm, a_page_allows_no_more_than_its_binding_was_made_for) {
+    run_with(EXOS_TABLE_LINEAR, 4096, no_more_than_was_bound);
+}
+
+/* ---- what it takes ---- */
+
+static uint64_t cycles_of_protect(uint64_t pages, enum aegis_protection protection) {
+    const sim_time from = fixture_now();
+    exos_vm_protect(&vm, exos_vm_page(0), pages, protection);
+    return fixture_cycles(from);
+}
+
+static void exact_times(void) {
+    for (uint64_t i = 0; i < PAGES; i++) {
+        (void)store(i, 1);
+    }
+    (void)exos_vm_is_dirty(&vm, exos_vm_page(0)); /* the table's page is in the TLB */
+    const sim_time from = fixture_now();
+    (void)exos_vm_is_dirty(&vm, exos_vm_page(0));
+    cr_expect_eq(fixture_cycles(from), vm_costs.lookup.cycles + vm_costs.page_walk.cycles + 1);
+    /* From the second page on: the entry changed, the software TLB's tag and entry, the TLB
+     * probed and the entry there invalidated. */
+    for (uint64_t i = 0; i < FEW; i++) {
+        (void)store(i, 1);
+    }
+    const uint64_t one = cycles_of_protect(1, AEGIS_NO_ACCESS), some = cycles_of_protect(FEW, AEGIS_NO_ACCESS);
+    enum { ENTRY = 2, SOFTWARE_TLB = 2, TLB = 5 };
+    cr_expect_eq(some - one,
+                 (FEW - 1) * (vm_costs.protect_page.cycles + costs.protect_page.cycles + ENTRY + SOFTWARE_TLB + TLB));
+    const uint64_t allowed_one = cycles_of_protect(1, AEGIS_READ_WRITE);
+    const uint64_t allowed = cycles_of_protect(FEW, AEGIS_READ_WRITE);
+    cr_expect_eq(allowed - allowed_one, some - one + (FEW - 1) * costs.binding_find.cycles);
+}
+Test(exos_vm, a_change_takes_what_its_steps_take) {
+    run_with(EXOS_TABLE_LINEAR, 4096, exact_times);
+}
+
+/* ---- its form ---- */
+
+static void too_large(void) {
+    struct exos_vm large = {.environment = alice, .costs = &vm_costs};
+    cr_expect_eq(exos_vm_grow(&vm, 100000, NULL), ERR_EXHAUSTED);
+    cr_expect_eq(exos_vm_grow(&large, 20000, NULL), ERR_SHARE, "its table is more than the guaranteed pages");
+    exos_vm_free(&large);
+}
+Test(exos_vm, a_table_has_an_end) {
+    run_with(EXOS_TABLE_LINEAR, 4096, too_large);
+}
