@@ -119,7 +119,10 @@ static bool load(struct compiler *compiler, const struct config_node *node, stru
 
 static bool replay_compile(struct compiler *compiler, const struct config_node *node, void *config) {
     struct replay_config *own = config;
-    if (own->file_name == NULL || own->trace_path == NULL || own->time_unit == 0) {
+    const char *format = config_text(config_get(node, "format"), "");
+    const bool known =
+        strcmp(format, formats[BLOCK_TRACE_MSR]) == 0 || strcmp(format, formats[BLOCK_TRACE_DISKSIM]) == 0;
+    if (own->file_name == NULL || own->trace_path == NULL || own->time_unit == 0 || !known) {
         return false; /* reported */
     }
     const struct config_node *to = config_get(node, "to");
