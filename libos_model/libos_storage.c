@@ -158,8 +158,9 @@ enum error_code libos_drive_open(struct libos_process *process, struct error *er
     const struct exo_handle *vsic = &process->drive->vsic;
     enum error_code code = exo_vsic_grant(process->environment, system->drive, &process->drive->vsic, error);
     process->drive->emulated = code == OK && exo_vsic_is_emulated(process->environment, vsic);
-    if (code == OK && system->config.storage.weight > 1) {
-        code = exo_vsic_set_weight(process->environment, vsic, (uint32_t)system->config.storage.weight, error);
+    const uint64_t weight = process->environment->limits.storage_weight; /* all that it may have */
+    if (code == OK && weight > 1) {
+        code = exo_vsic_set_weight(process->environment, vsic, (uint32_t)weight, error);
     }
     return code; /* the rate is its limit, which it has from the start */
 }

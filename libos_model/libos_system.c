@@ -163,7 +163,13 @@ struct system_process *libos_process_create(struct system *base, const char *nam
     process_mac(system, process->mac);
     process->base.address = libos_address(base);
     memcpy(process->base.address.mac, process->mac, sizeof process->mac);
-    process->environment = exo_environment_create(system->kernel, name, &system->config.limits, error);
+    struct exo_limits limits = system->config.limits;
+    if (system->drive != NULL) {
+        const struct libos_share share = libos_share_of(&system->config.storage, name);
+        limits.storage_weight = share.weight;
+        limits.storage_bytes_per_s = share.rate;
+    }
+    process->environment = exo_environment_create(system->kernel, name, &limits, error);
     if (process->environment == NULL ||
         exo_function_grant(process->environment, system->nic, process->mac, &process->function, error) != OK ||
         exo_function_map(process->environment, &process->function, &process->registers, error) != OK ||
