@@ -72,12 +72,12 @@ Test(drive, write_amplification_is_told_of_flash, .init = enter_sources) {
 
 /* ---- A tenant beside one that floods the drive ---- */
 
-static const char isolation[] = "configs/questions/storage-isolation.yaml";
+static const char isolation[] = "tests/experiment/data/isolation_raid.yaml";
 
 Test(drive, what_holds_a_flood_back_is_the_limit_or_the_arbiter_in_front_of_few_commands, .init = enter_sources) {
     char folder[SUPPORT_PATH_BYTES];
     make_temporary_folder(folder);
-    (void)run_into(folder, isolation, SETTINGS("run.requests=60"), 2);
+    (void)run_into(folder, isolation, NO_SETTINGS, 2);
     struct csv_table latency = read_csv(folder, "latency.csv");
 #define MEDIAN(drive, rate) number_where(&latency, "p50_ns", WHERE("drive", drive, "reads", "0 %", "rate_limit", rate))
     const double alone = MEDIAN("raid_round_robin", "1 MB/s");
