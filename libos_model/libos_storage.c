@@ -1,4 +1,4 @@
-#include "libos_model/libos_storage.h"
+#include "libos_model/libos_files_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +10,12 @@ void libos_storage_declare_components(void) {
         {"storage_out", "cpu", "Storage driver, out", NULL},
         {"storage_doorbell", "storage_out", "Storage doorbell store", NULL},
         {"storage_in", "cpu", "Storage driver, in", NULL},
+        {"file", "cpu", "File layer", NULL},
         {0}};
-    ledger_component out[3];
+    ledger_component out[4];
     ledger_declare_all(table, out);
     libos_storage_components = (struct libos_storage_components){.out = out[0], .doorbell = out[1], .in = out[2]};
+    libos_file_component = out[3];
 }
 
 /* ---- completions ---- */
