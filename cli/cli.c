@@ -9,7 +9,8 @@ const struct cli_command cli_commands[] = {
      "(see: stillsuit list). Prints the report, draws the plots, and says how fast the\n"
      "simulator was. Results go to results/<name of the experiment>. A run that was\n"
      "interrupted is taken up where it stopped.",
-     CLI_SET | CLI_JOBS | CLI_SEED | CLI_OUT | CLI_RESTART | CLI_NO_PLOT | CLI_LOAD, 1, 1, cli_run},
+     CLI_SET | CLI_JOBS | CLI_SEED | CLI_OUT | CLI_RESTART | CLI_NO_PLOT | CLI_TRACE | CLI_TRACE_CALLS | CLI_LOAD, 1, 1,
+     cli_run},
     {"check", "CONFIG...", "check configurations without running them",
      "Reports every error of each, with file, line and column. Writes nothing.", CLI_SET | CLI_LOAD, 1, CLI_WORDS_MAX,
      cli_check},

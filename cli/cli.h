@@ -32,7 +32,9 @@ enum cli_option_bit {
     CLI_LOAD = 1 << 6,
     CLI_DETAIL = 1 << 7,
     CLI_CHECK = 1 << 8,
-    CLI_HELP = 1 << 9
+    CLI_HELP = 1 << 9,
+    CLI_TRACE = 1 << 10,
+    CLI_TRACE_CALLS = 1 << 11
 };
 
 /* What a command line said. The texts are argv's. */
@@ -42,7 +44,7 @@ struct cli_arguments {
     size_t setting_count;
     const char *loads[CLI_SETTINGS_MAX];
     size_t load_count;
-    uint64_t jobs, seed;
+    uint64_t jobs, seed, trace_calls;
     const char *out;
     const char *words[CLI_WORDS_MAX]; /* what is no option */
     size_t word_count;

@@ -21,6 +21,8 @@ static const struct option options[] = {
     {CLI_OUT, "out", 0, "FOLDER", "where the results go"},
     {CLI_RESTART, "restart", 0, NULL, "run every point anew, also those that an interrupted run finished"},
     {CLI_NO_PLOT, "no-plot", 0, NULL, "draw no plots"},
+    {CLI_TRACE, "trace", 0, "io", "write the block operations of the first calls into trace-io.csv"},
+    {CLI_TRACE_CALLS, "trace-calls", 0, "N", "calls of each point that are traced; 100 without it"},
     {CLI_LOAD, "load", 0, "FILE.so", "device types from a shared object; may be repeated"},
     {CLI_DETAIL, "detail", 0, NULL, "down to the last component, of SYSTEM or of all"},
     {CLI_CHECK, "check", 0, NULL, "write nothing; exit code 3 if a key would change"},
@@ -108,7 +110,7 @@ static bool add_to(const struct option *option, const char *text, const char **l
 }
 
 static bool take_option(const struct option *option, const char *value, struct cli_arguments *arguments) {
-    enum { JOBS_MAX = 1024 };
+    enum { JOBS_MAX = 1024, TRACE_CALLS_MAX = 1000000000 };
     arguments->given |= option->bit;
     switch ((enum cli_option_bit)option->bit) {
     case CLI_SET:
@@ -124,6 +126,10 @@ static bool take_option(const struct option *option, const char *value, struct c
         return read_number(option, value, JOBS_MAX, &arguments->jobs);
     case CLI_SEED:
         return read_number(option, value, UINT64_MAX, &arguments->seed);
+    case CLI_TRACE:
+        return strcmp(value, "io") == 0 || cli_usage_error("--trace: '%s' is not 'io'", value) == CLI_OK;
+    case CLI_TRACE_CALLS:
+        return read_number(option, value, TRACE_CALLS_MAX, &arguments->trace_calls);
     case CLI_OUT:
         arguments->out = value;
         return true;

@@ -6,6 +6,8 @@
 #include "experiment/csv_table.h"
 #include "experiment/experiment.h"
 
+enum { TRACED_CALLS = 100 }; /* of a point, if the line does not say */
+
 static const char *const experiment_folders[] = {"configs/experiments", "configs/questions", NULL};
 
 /* Loads what a word names, with the line's settings; its diagnostics go to stderr. */
@@ -66,6 +68,13 @@ static int show(const struct run_summary *summary, bool plots) {
 }
 
 int cli_run(const struct cli_arguments *arguments) {
+    const bool calls_given = (arguments->given & CLI_TRACE_CALLS) != 0;
+    if (calls_given && (arguments->given & CLI_TRACE) == 0) {
+        return cli_usage_error("run: --trace-calls goes with --trace io");
+    }
+    if (calls_given && arguments->trace_calls == 0) {
+        return cli_usage_error("run: --trace-calls: at least one");
+    }
     struct experiment *experiment = cli_load_types(arguments) ? load(arguments->words[0], arguments) : NULL;
     if (experiment == NULL) {
         return CLI_USAGE;
@@ -77,6 +86,9 @@ int cli_run(const struct cli_arguments *arguments) {
         .out = arguments->out,
         .restart = (arguments->given & CLI_RESTART) != 0,
         .progress = isatty(STDERR_FILENO) == 1,
+        .trace_calls = (arguments->given & CLI_TRACE) == 0 ? 0
+                       : calls_given                       ? arguments->trace_calls
+                                                           : TRACED_CALLS,
         .argument_count = arguments->argc,
         .arguments = arguments->argv,
     };

@@ -124,6 +124,28 @@ static void finish(struct bench *bench) {
     sim_stop();
 }
 
+/* Calls are numbered in the order in which they begin; the first that is traced and
+ * those behind it are, up to as many as were asked for. */
+static void on_block(void *context, const struct block_trace_event *event) {
+    struct bench *bench = context;
+    if (bench->traced_until == 0 && event->call != 0) {
+        bench->traced_until = event->call + bench->point->trace_calls;
+    }
+    if (bench->traced_until != 0 && event->call >= bench->traced_until) {
+        bench->system->ops->trace_blocks(bench->system, NULL, NULL);
+        return;
+    }
+    results_write_block(bench->out, bench->point, event, bench->measured_from);
+}
+
+static void begin_trace(struct bench *bench) {
+    if (bench->system->ops->trace_blocks != NULL) {
+        bench->system->ops->trace_blocks(bench->system, on_block, bench);
+    } else {
+        results_write_warning(bench->out, bench->point, "this system has no block operations to trace");
+    }
+}
+
 static void begin_measuring(struct bench *bench) {
     bench->phase = BENCH_MEASURE;
     bench->completed = 0;
@@ -135,6 +157,9 @@ static void begin_measuring(struct bench *bench) {
     }
     ledger_record(bench->ledger, true);
     bench->measured_from = sim_now();
+    if (bench->point->trace_calls > 0) {
+        begin_trace(bench);
+    }
     if (bench->point->run.duration > 0) {
         sim_schedule(&bench->over, bench->point->run.duration);
     }
@@ -183,7 +208,8 @@ void bench_warm_up(struct bench *bench) {
     sim_schedule(&bench->warm, bench->point->run.warmup);
 }
 
-void bench_prepare(struct bench *bench) {
+void bench_prepare(struct bench *bench, FILE *out) {
+    bench->out = out;
     sim_event_init(&bench->warm, SIM_PRIORITY_OBSERVER, on_warm, bench);
     sim_event_init(&bench->over, SIM_PRIORITY_OBSERVER, on_over, bench);
     sim_event_init(&bench->limit, SIM_PRIORITY_OBSERVER, on_limit, bench);

@@ -30,6 +30,8 @@ struct bench {
     sim_time measured_from;
     struct sim_event warm, over, limit;
     bool limit_reached, failed;
+    FILE *out;             /* the point's records */
+    uint64_t traced_until; /* call number from which on block operations are not traced; 0: none is yet */
 };
 
 /* Machine, script, rows of the report, system, as far as they can be built; what is
@@ -38,8 +40,8 @@ void bench_build(struct bench *bench, const struct plan_point *point, struct dia
 /* The script's process and threads; false with a report if the system refuses. */
 bool bench_populate(struct bench *bench, struct diagnostics *diagnostics);
 
-/* Before bench_run: events and the time limit. */
-void bench_prepare(struct bench *bench);
+/* Before bench_run: events and the time limit. What is traced goes to `out`. */
+void bench_prepare(struct bench *bench, FILE *out);
 /* The setup is over, and the warm-up begins. */
 void bench_warm_up(struct bench *bench);
 /* A request has been completed (`context`: the bench). */

@@ -47,12 +47,13 @@ const char *experiment_axis_name(const struct experiment *experiment, size_t axi
 struct run_options {
     unsigned jobs; /* points at a time, each in a process; 0: one a core */
     bool seed_given;
-    uint64_t seed;      /* instead of the experiment's */
-    const char *out;    /* results folder; NULL: results/<name> */
-    bool restart;       /* do not resume an interrupted run */
-    bool progress;      /* a bar on stderr */
-    bool quiet;         /* no warnings */
-    int argument_count; /* the command line, for the manifest */
+    uint64_t seed;        /* instead of the experiment's */
+    const char *out;      /* results folder; NULL: results/<name> */
+    bool restart;         /* do not resume an interrupted run */
+    bool progress;        /* a bar on stderr */
+    bool quiet;           /* no warnings */
+    uint64_t trace_calls; /* block operations of so many calls a point go into trace-io.csv; 0: none */
+    int argument_count;   /* the command line, for the manifest */
     char *const *arguments;
 };
 struct run_summary {

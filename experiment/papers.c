@@ -108,7 +108,8 @@ static double look_up(const struct config_node *table, const struct csv_table *c
     if (found >= csv->row_count || index < 0) {
         return NAN;
     }
-    return csv_table_number(csv, found, index) * number(config_get(own, "scale"), number(config_get(source, "scale"), 1));
+    return csv_table_number(csv, found, index) *
+           number(config_get(own, "scale"), number(config_get(source, "scale"), 1));
 }
 
 static double error_percent(double published, double simulated) {
@@ -145,7 +146,10 @@ size_t paper_figures(const struct paper *paper, size_t table_index, const char *
             }
             if (count < capacity) {
                 const double simulated = folder != NULL ? look_up(table, &csv, columns->keys[c], row) : NAN;
+                const struct config_node *own = config_get(config_get(table, "row_sources"), row);
+                const char *key = config_text(config_get(table, "row_key"), "component");
                 out[count] = (struct paper_figure){.row = row,
+                                                   .source_row = config_text(config_get(own, key), row),
                                                    .column = columns->keys[c],
                                                    .unit = config_text(config_get(table, "unit"), ""),
                                                    .calibration = is_calibration(table, row),

@@ -28,6 +28,7 @@ void paper_table_experiment(const struct paper *paper, size_t table, char *out, 
 /* One published figure beside its simulated value. */
 struct paper_figure {
     const char *row, *column, *unit;
+    const char *source_row; /* what the results call the row */
     bool calibration;
     double published;
     double simulated;     /* NAN: the results do not have it */

@@ -7,7 +7,7 @@
 
 enum { PLAN_SYSTEMS_MAX = 32, PLAN_ROWS_MAX = 32 };
 
-enum plan_kind { PLAN_NETWORK, PLAN_DMA, PLAN_CLASSIFY, PLAN_STORAGE, PLAN_KERNEL };
+enum plan_kind { PLAN_NETWORK, PLAN_DMA, PLAN_CLASSIFY, PLAN_STORAGE, PLAN_KERNEL, PLAN_DRIVE };
 
 struct plan_run {
     uint64_t warmup_requests, requests, seed;
@@ -41,6 +41,7 @@ struct plan_point {
     const char *values[16];                /* of the axes */
     struct plan_run run;
     uint64_t seed;
+    uint64_t trace_calls; /* as of struct run_options */
 };
 
 /* Sets a point's tree apart, with the system's own workload settings merged in.

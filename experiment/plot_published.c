@@ -67,7 +67,8 @@ enum error_code plot_published_open(struct plot *plot, struct error *error) {
 double plot_published_value(const struct plot_published *published, const char *row, const char *column) {
     for (size_t i = 0; i < published->count; ++i) {
         const struct paper_figure *figure = &published->figures[i];
-        if (strcmp(figure->row, row) == 0 && strcmp(figure->column, column) == 0) {
+        if ((strcmp(figure->row, row) == 0 || strcmp(figure->source_row, row) == 0) &&
+            strcmp(figure->column, column) == 0) {
             return figure->published;
         }
     }

@@ -41,6 +41,7 @@ static bool build(struct network_bench *own, const struct plan_point *point, str
     }
     own->also = also_load(config_get(root, "also"), diagnostics);
     own->network = network_create(root, bench->machine, own->client, also_hosts(own->also), diagnostics);
+    (void)also_check_shares(own->also, point->system_node, diagnostics);
     if (own->network == NULL || diagnostics->errors > 0 || !bench_populate(bench, diagnostics)) {
         return false;
     }
@@ -76,10 +77,10 @@ static void on_ready(void *context) {
     client_connect(own->client, on_connected, own);
 }
 
-static enum error_code simulate(struct network_bench *own, struct error *error) {
+static enum error_code simulate(struct network_bench *own, FILE *out, struct error *error) {
     struct bench *bench = &own->base;
     bench->reset_stats = reset_stats;
-    bench_prepare(bench);
+    bench_prepare(bench, out);
     interpreter_on_ready(bench->interpreter, on_ready, own);
     also_prepare(own->also, bench_fail, bench);
     client_on_completed(own->client, on_completed, bench);
@@ -114,7 +115,7 @@ enum error_code point_network_run(const struct plan_point *point, FILE *out, uin
         diagnostics_print(&diagnostics, stderr);
         return error_set(error, ERR_CONFIG, "the point cannot be built");
     }
-    const enum error_code code = simulate(&own, error);
+    const enum error_code code = simulate(&own, out, error);
     if (code == OK) {
         write_results(out, &own);
         *requests = ledger_completed(own.base.ledger);

@@ -3,9 +3,10 @@
 
 #include "experiment/csv_table.h"
 #include "experiment/results.h"
+#include "stack/block_trace.h"
 
-const char *const result_file_names[RESULT_FILES] = {"breakdown.csv", "latency.csv", "throughput.csv",
-                                                     "utilization.csv", "counters.csv"};
+const char *const result_file_names[RESULT_FILES_MAX] = {"breakdown.csv",   "latency.csv",  "throughput.csv",
+                                                         "utilization.csv", "counters.csv", "trace-io.csv"};
 
 /* "<file>\t<point>,<system>,<matrix>," */
 static void begin_row(FILE *out, const struct plan_point *point, enum result_file file) {
@@ -94,6 +95,16 @@ void results_write_counter(FILE *out, const struct plan_point *point, const char
     (void)fputc(',', out);
     csv_write_field(counter, out);
     (void)fprintf(out, ",%llu\n", (unsigned long long)value);
+}
+
+void results_write_block(FILE *out, const struct plan_point *point, const struct block_trace_event *event,
+                         sim_time begin) {
+    static const char *const operations[] = {[BLOCK_READ] = "read", [BLOCK_WRITE] = "write", [BLOCK_FLUSH] = "flush"};
+    begin_row(out, point, RESULT_TRACE_IO);
+    (void)fprintf(out, "%.3f,%llu,%s,%s,%llu,%u,%d,%s\n", sim_time_ns(event->submitted - begin),
+                  (unsigned long long)event->call, event->call_name, operations[event->operation],
+                  (unsigned long long)event->block, event->blocks, event->force_unit_access ? 1 : 0,
+                  block_purpose_name(event->purpose));
 }
 
 static void sink_counter(void *context, const char *instance, const char *counter, uint64_t value) {

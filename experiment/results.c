@@ -6,12 +6,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char *const columns[RESULT_FILES] = {
+static const char *const columns[RESULT_FILES_MAX] = {
     "component,kind,mean_ns,stddev_ns,p50_ns,p99_ns,share_percent",
     "requests,mean_ns,stddev_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,p9999_ns,max_ns",
     "offered_per_s,completed_per_s,dropped_per_s,bytes_per_s",
     "resource,busy_percent,component",
     "instance,counter,value",
+    "time_ns,call,call_name,operation,block,blocks,force_unit_access,what",
 };
 
 #define DIGEST_SEED UINT64_C(0xcbf29ce484222325) /* FNV-1a */
@@ -45,8 +46,30 @@ static FILE *open_in(const struct results_folder *folder, const char *name, stru
     return file;
 }
 
+static bool begin_file(struct results_folder *folder, const struct experiment *experiment, size_t file,
+                       struct error *error) {
+    FILE *out = folder->files[file] = open_in(folder, result_file_names[file], error);
+    if (out == NULL) {
+        return false;
+    }
+    (void)fputs("point,system,", out);
+    for (size_t axis = 0; axis < experiment_axes(experiment); axis++) {
+        (void)fprintf(out, "%s,", experiment_axis_name(experiment, axis));
+    }
+    (void)fprintf(out, "%s\n", columns[file]);
+    (void)fflush(out);
+    return true;
+}
+
+/* What an earlier run, which traced, has left. */
+static void remove_trace(const struct results_folder *folder) {
+    char path[1100];
+    (void)snprintf(path, sizeof path, "%s/%s", folder->path, result_file_names[RESULT_TRACE_IO]);
+    (void)remove(path);
+}
+
 enum error_code results_open(struct results_folder *folder, const struct experiment *experiment, const char *path,
-                             struct error *error) {
+                             bool trace_io, struct error *error) {
     memset(folder, 0, sizeof *folder);
     folder->digest = DIGEST_SEED;
     folder->axes = experiment_axes(experiment);
@@ -54,24 +77,18 @@ enum error_code results_open(struct results_folder *folder, const struct experim
     if (!results_make_folders(path)) {
         return error_set(error, ERR_IO, "cannot make the folder %s: %s", path, strerror(errno));
     }
+    remove_trace(folder);
     FILE *config = open_in(folder, "config.yaml", error);
     if (config == NULL) {
         return ERR_IO;
     }
     config_write(experiment_config(experiment), config);
     (void)fclose(config);
-    for (size_t i = 0; i < RESULT_FILES; i++) {
-        folder->files[i] = open_in(folder, result_file_names[i], error);
-        if (folder->files[i] == NULL) {
+    for (size_t i = 0; i < RESULT_FILES + (trace_io ? 1 : 0); i++) {
+        if (!begin_file(folder, experiment, i, error)) {
             results_close(folder);
             return ERR_IO;
         }
-        (void)fputs("point,system,", folder->files[i]);
-        for (size_t axis = 0; axis < experiment_axes(experiment); axis++) {
-            (void)fprintf(folder->files[i], "%s,", experiment_axis_name(experiment, axis));
-        }
-        (void)fprintf(folder->files[i], "%s\n", columns[i]);
-        (void)fflush(folder->files[i]);
     }
     return OK;
 }
@@ -123,7 +140,8 @@ enum error_code results_append(struct results_folder *folder, const char *record
         } else {
             char *end;
             const unsigned long file = strtoul(line, &end, 10);
-            SIM_ASSERT_MSG(end != line && *end == '\0' && file < RESULT_FILES, "a record of kind '%s'", line);
+            SIM_ASSERT_MSG(end != line && *end == '\0' && file < RESULT_FILES_MAX && folder->files[file] != NULL,
+                           "a record of kind '%s'", line);
             (void)fputs(text, folder->files[file]);
             digest_add(&folder->digest, text);
             digest_add(&folder->point_digest, after_fields(text, 2 + folder->axes));
@@ -131,8 +149,8 @@ enum error_code results_append(struct results_folder *folder, const char *record
     }
     free(line);
     (void)fclose(records);
-    for (size_t i = 0; i < RESULT_FILES; i++) {
-        if (fflush(folder->files[i]) != 0) {
+    for (size_t i = 0; i < RESULT_FILES_MAX; i++) {
+        if (folder->files[i] != NULL && fflush(folder->files[i]) != 0) {
             return error_set(error, ERR_IO, "cannot write to %s: %s", folder->path, strerror(errno));
         }
     }
@@ -140,7 +158,7 @@ enum error_code results_append(struct results_folder *folder, const char *record
 }
 
 void results_close(struct results_folder *folder) {
-    for (size_t i = 0; i < RESULT_FILES; i++) {
+    for (size_t i = 0; i < RESULT_FILES_MAX; i++) {
         if (folder->files[i] != NULL) {
             (void)fclose(folder->files[i]);
             folder->files[i] = NULL;
@@ -151,7 +169,7 @@ void results_close(struct results_folder *folder) {
 void results_remove(const char *path) {
     static const char *const others[] = {"config.yaml", "manifest.json", ".points"};
     char name[1100];
-    for (size_t i = 0; i < RESULT_FILES; i++) {
+    for (size_t i = 0; i < RESULT_FILES_MAX; i++) {
         (void)snprintf(name, sizeof name, "%s/%s", path, result_file_names[i]);
         (void)remove(name);
     }

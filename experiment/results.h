@@ -19,9 +19,11 @@ enum result_file {
     RESULT_THROUGHPUT,
     RESULT_UTILIZATION,
     RESULT_COUNTERS,
-    RESULT_FILES
+    RESULT_FILES,                   /* that every run writes */
+    RESULT_TRACE_IO = RESULT_FILES, /* one that is asked for */
+    RESULT_FILES_MAX
 };
-extern const char *const result_file_names[RESULT_FILES]; /* "breakdown.csv" */
+extern const char *const result_file_names[RESULT_FILES_MAX]; /* "breakdown.csv" */
 
 /* ---- In the point's process ---- */
 
@@ -36,6 +38,10 @@ void results_write_spans(FILE *out, const struct plan_point *point, const struct
 void results_write_latency(FILE *out, const struct plan_point *point, const struct histogram *latency);
 void results_write_throughput(FILE *out, const struct plan_point *point, double offered_per_s, double completed_per_s,
                               double dropped_per_s, double bytes_per_s);
+/* A row of trace-io.csv; `begin`: of the time that it counts from. */
+struct block_trace_event;
+void results_write_block(FILE *out, const struct plan_point *point, const struct block_trace_event *event,
+                         sim_time begin);
 /* A sink that writes counters.csv and utilization.csv rows. */
 struct results_sink {
     FILE *out;
@@ -58,14 +64,15 @@ bool results_make_folders(const char *path);
 
 struct results_folder {
     char path[1024];
-    FILE *files[RESULT_FILES];
+    FILE *files[RESULT_FILES_MAX]; /* NULL: not written */
     uint64_t digest;
     uint64_t point_digest; /* of the point appended last: what its rows say, without point, system and matrix */
     size_t axes;
 };
-/* Makes the folder, writes config.yaml and the CSVs' headers. */
+/* Makes the folder, writes config.yaml and the CSVs' headers, with or without the trace
+ * of block operations. */
 enum error_code results_open(struct results_folder *folder, const struct experiment *experiment, const char *path,
-                             struct error *error);
+                             bool trace_io, struct error *error);
 /* Appends a finished point's records; flushes. Costs that it did not use go to
  * `unused` (may be NULL), warnings to stderr. */
 enum error_code results_append(struct results_folder *folder, const char *records_path, struct run_summary *summary,

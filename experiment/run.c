@@ -73,8 +73,9 @@ static bool digest_point(const struct run *run, size_t index, uint64_t *digest) 
     FILE *stream = open_memstream(&text, &bytes);
     SIM_ASSERT(stream != NULL);
     config_write(config_root(point.config), stream);
-    (void)fprintf(stream, "%016llx %llu %zu", (unsigned long long)run->program,
-                  (unsigned long long)(run->options->seed_given ? run->options->seed : point.seed), point.system);
+    (void)fprintf(stream, "%016llx %llu %zu %llu", (unsigned long long)run->program,
+                  (unsigned long long)(run->options->seed_given ? run->options->seed : point.seed), point.system,
+                  (unsigned long long)run->options->trace_calls);
     (void)fclose(stream);
     *digest = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < bytes; i++) {
@@ -97,6 +98,7 @@ static int work(void *context, size_t index) {
     if (run->options->seed_given) {
         point.seed = run->options->seed;
     }
+    point.trace_calls = run->options->trace_calls;
     char partial[1200], final[1200];
     records_path(run, index, ".partial", partial);
     records_path(run, index, ".records", final);
@@ -233,7 +235,8 @@ static enum error_code prepare(struct run *run) {
         (void)snprintf(path, sizeof path, "results/%s", experiment_name(run->experiment));
     }
     (void)snprintf(run->summary->folder, sizeof run->summary->folder, "%s", path);
-    const enum error_code code = results_open(&run->folder, run->experiment, path, run->error);
+    const enum error_code code =
+        results_open(&run->folder, run->experiment, path, options->trace_calls > 0, run->error);
     if (code != OK) {
         return code;
     }

@@ -15,7 +15,7 @@ enum { SLAB_FRAMES = 64 };
 struct memory_slab {
     struct memory_slab *next;
     uint32_t used;
-    uint8_t frames[SLAB_FRAMES][MEMORY_FRAME_BYTES];
+    _Alignas(16) uint8_t frames[SLAB_FRAMES][MEMORY_FRAME_BYTES]; /* as calloc has it: structures are read in place */
 };
 
 static const uint8_t zero_frame[MEMORY_FRAME_BYTES];

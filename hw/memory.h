@@ -35,7 +35,8 @@ uint32_t memory_read32(const struct memory *memory, uint64_t address);
 uint64_t memory_read64(const struct memory *memory, uint64_t address);
 void memory_write32(struct memory *memory, uint64_t address, uint32_t value);
 void memory_write64(struct memory *memory, uint64_t address, uint64_t value);
-/* The bytes at `address`, valid up to the end of its frame, until memory_free. */
+/* The bytes at `address`, valid up to the end of its frame, until memory_free. A frame
+ * begins on 16 bytes of the host. */
 uint8_t *memory_at(struct memory *memory, uint64_t address);
 /* Bytes of host memory that the contents take. */
 uint64_t memory_resident_bytes(const struct memory *memory);

@@ -40,8 +40,6 @@ static enum error_code open_store(struct libos_thread *thread, struct error *err
     if (code != OK) {
         return code;
     }
-    static const struct ledger_declaration declaration = {"file", "cpu", "File layer", NULL};
-    libos_file_component = ledger_declare(&declaration);
     struct libos_file_store *store = calloc(1, sizeof *store);
     SIM_ASSERT(store != NULL);
     store->thread = thread;

@@ -49,6 +49,4 @@ void libos_pages_forget(struct libos_file_store *store, uint32_t file);
 uint64_t libos_page_memory(const struct libos_file_store *store, const struct libos_cached_page *page);
 void libos_file_charge(struct libos_file_store *store, struct cost *cost, struct request *request);
 
-extern ledger_component libos_file_component;
-
 #endif

@@ -35,7 +35,10 @@ struct libos_system {
     struct exo_drive *drive; /* NULL: none */
     struct libos_process *processes, **processes_end;
     uint32_t process_count;
-    bool streams; /* some thread has TCP */
+    bool streams;                                                             /* some thread has TCP */
+    void (*trace_sink)(void *context, const struct block_trace_event *event); /* NULL: nobody listens */
+    void *trace_context;
+    uint64_t block_operations; /* of all areas: their numbers in traces */
 };
 
 struct libos_process {
@@ -175,8 +178,12 @@ void libos_declare_components(void);
 struct system *libos_create(const struct system_ops *ops, enum libos_kind kind, struct machine *machine,
                             const struct config_node *node, struct diagnostics *diagnostics);
 void libos_destroy(struct system *system);
+enum error_code libos_storage_check(const struct system *base, uint64_t file_bytes, uint64_t log_bytes,
+                                    unsigned threads, struct error *error);
 struct system_address libos_address(const struct system *system);
 struct system_process *libos_process_create(struct system *system, const char *name, struct error *error);
+void libos_trace_blocks(struct system *system, void (*sink)(void *context, const struct block_trace_event *event),
+                        void *context);
 void libos_visit_stats(const struct system *system, const struct stats_sink *sink);
 void libos_reset_stats(struct system *system);
 void libos_visit_costs(const struct system *system,

@@ -1,4 +1,4 @@
-#include "libos_model/libos_storage.h"
+#include "libos_model/libos_files_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +10,13 @@ void libos_storage_declare_components(void) {
         {"storage_out", "cpu", "Storage driver, out", NULL},
         {"storage_doorbell", "storage_out", "Storage doorbell store", NULL},
         {"storage_in", "cpu", "Storage driver, in", NULL},
+        {"file", "cpu", "File layer", NULL},
         {0}};
-    ledger_component out[3];
+    ledger_component out[4];
     ledger_declare_all(table, out);
+    libos_file_component = out[3];
     libos_storage_components = (struct libos_storage_components){.out = out[0], .doorbell = out[1], .in = out[2]};
+    libos_file_component = out[3];
 }
 
 /* ---- completions ---- */
@@ -75,7 +78,7 @@ static void source_take(struct libos_source *source) {
 
 /* ---- the block device ---- */
 
-static enum error_code submit(struct block_device *device, struct context *context, struct block_io *io) {
+static enum error_code submit_untraced(struct block_device *device, struct context *context, struct block_io *io) {
     const struct libos_area *area = (const struct libos_area *)(const void *)device;
     struct libos_storage *storage = area->storage;
     if (io->operation != BLOCK_FLUSH &&
@@ -92,6 +95,35 @@ static enum error_code submit(struct block_device *device, struct context *conte
     cpu_work_for(context, libos_storage_components.out, io->request);
     const enum error_code code = nvme_pair_submit(&storage->pair, context, io, area->nsid);
     return code == OK ? nvme_pair_ring(&storage->pair, context) : code;
+}
+
+/* Each operation counts as a call of its own: there is no kernel to call. */
+static enum error_code submit(struct block_device *device, struct context *context, struct block_io *io) {
+    struct libos_system *system = libos_system_of(storage_of(device)->thread);
+    /* As it is now: it may be finished, and used again, within the call. */
+    const struct block_trace_event event = {.submitted = sim_now(),
+                                            .call = system->block_operations + 1,
+                                            .call_name = "",
+                                            .operation = io->operation,
+                                            .force_unit_access = io->force_unit_access,
+                                            .block = io->block,
+                                            .blocks = io->blocks,
+                                            .purpose = (enum block_purpose)io->purpose};
+    const enum error_code code = submit_untraced(device, context, io);
+    if (code == OK) {
+        system->block_operations++;
+        if (system->trace_sink != NULL) {
+            system->trace_sink(system->trace_context, &event);
+        }
+    }
+    return code;
+}
+
+void libos_trace_blocks(struct system *system, void (*sink)(void *context, const struct block_trace_event *event),
+                        void *context) {
+    struct libos_system *own = (struct libos_system *)(void *)system;
+    own->trace_sink = sink;
+    own->trace_context = context;
 }
 
 static unsigned poll(struct block_device *device, struct context *context) {
@@ -129,8 +161,9 @@ enum error_code libos_drive_open(struct libos_process *process, struct error *er
     const struct exo_handle *vsic = &process->drive->vsic;
     enum error_code code = exo_vsic_grant(process->environment, system->drive, &process->drive->vsic, error);
     process->drive->emulated = code == OK && exo_vsic_is_emulated(process->environment, vsic);
-    if (code == OK && system->config.storage.weight > 1) {
-        code = exo_vsic_set_weight(process->environment, vsic, (uint32_t)system->config.storage.weight, error);
+    const uint64_t weight = process->environment->limits.storage_weight; /* all that it may have */
+    if (code == OK && weight > 1) {
+        code = exo_vsic_set_weight(process->environment, vsic, (uint32_t)weight, error);
     }
     return code; /* the rate is its limit, which it has from the start */
 }

@@ -81,6 +81,7 @@ enum error_code libos_log_pop(struct system_thread *thread, struct system_log *l
 void libos_logs_free(struct libos_storage *storage);
 
 /* ---- libos_files.c ---- */
+extern ledger_component libos_file_component; /* declared with the driver's */
 enum error_code libos_file_open(struct system_thread *thread, const struct system_file_options *options,
                                 struct system_file **file);
 enum error_code libos_file_write(struct system_thread *thread, struct system_file *file, uint64_t offset_bytes,

@@ -16,6 +16,7 @@ static enum error_code submit(struct block_device *device, struct context *conte
     /* As it is now: a device may finish the operation, and its owner reuse it, within the call. */
     const struct block_trace_event event = {.submitted = sim_now(),
                                             .call = io->call,
+                                            .call_name = "",
                                             .operation = io->operation,
                                             .force_unit_access = io->force_unit_access,
                                             .block = io->block,

@@ -33,7 +33,8 @@ const char *block_purpose_name(enum block_purpose purpose);
 
 struct block_trace_event {
     sim_time submitted;
-    uint64_t call; /* which call (write, fsync) it belongs to; 0: none, background */
+    uint64_t call;         /* which call (write, fsync) it belongs to; 0: none, background */
+    const char *call_name; /* "fsync"; "" if nobody says */
     enum block_operation operation;
     bool force_unit_access;
     uint64_t block; /* of the device */

@@ -7,7 +7,9 @@
 #include "sim/random.h"
 #include "workloads/connections.h"
 #include "workloads/logs.h"
+#include "workloads/replay.h"
 #include "workloads/script_internal.h"
+#include "workloads/tables.h"
 
 /* Rounds of the loop at one instant after which it is taken to stand still. */
 enum { STALL_ROUNDS = 1000000 };
@@ -17,6 +19,7 @@ struct interpreter {
     struct system *system;
     const char *name;
     struct workload_thread *threads;
+    struct workload_replay *replays;
     unsigned thread_count, in_setup;
     struct ledger *ledger; /* of the rounds of the loop; NULL: they are no requests */
     void (*completed)(void *context);
@@ -63,17 +66,35 @@ static void end_setup(struct interpreter *interpreter) {
     }
 }
 
+void begin_round(struct workload_thread *thread, sim_time when) {
+    const struct interpreter *interpreter = thread->interpreter;
+    if (interpreter->ledger == NULL || thread->loop_request != NULL) {
+        return;
+    }
+    const sim_time now = measure_now(thread);
+    struct request *request =
+        ledger_begin(interpreter->ledger, system_components.app, when < now ? LEDGER_WAITING : LEDGER_SERVICE, when);
+    if (when < now) {
+        ledger_hand_over_at(request, system_components.app, system_components.app, LEDGER_SERVICE, now);
+    }
+    thread->loop_request = request;
+    spans_begin(&thread->spans, request->measured);
+}
+
 static enum op_result run_round(struct workload_thread *thread, const struct block *block) {
     const struct interpreter *interpreter = thread->interpreter;
     if (interpreter->ledger == NULL) {
         return run_block(thread, block);
     }
-    struct request *request =
-        ledger_begin(interpreter->ledger, system_components.app, LEDGER_SERVICE, measure_now(thread));
-    thread->loop_request = request;
-    spans_begin(&thread->spans, request->measured);
+    if (interpreter->script->trace_count == 0) { /* else `replay` says when it begins */
+        begin_round(thread, measure_now(thread));
+    }
     const enum op_result result = run_block(thread, block);
+    struct request *request = thread->loop_request;
     thread->loop_request = NULL;
+    if (request == NULL) {
+        return result;
+    }
     if (result == OP_FAILED) {
         ledger_abandon(request, "failed", measure_now(thread));
         return result;
@@ -130,10 +151,12 @@ static void prepare(struct interpreter *interpreter, unsigned index) {
     }
     thread->listeners = calloc(interpreter->script->socket_count + 1, sizeof *thread->listeners);
     thread->logs = calloc(interpreter->script->log_count + 1, sizeof *thread->logs);
+    thread->tables = calloc(interpreter->script->table_count + 1, sizeof *thread->tables);
+    thread->replays = interpreter->replays;
     thread->random = random_stream_create(stream);
     spans_init(&thread->spans, interpreter->script->span_count);
     SIM_ASSERT_MSG(thread->sockets != NULL && thread->buffers != NULL && thread->files != NULL &&
-                       thread->listeners != NULL && thread->logs != NULL,
+                       thread->listeners != NULL && thread->logs != NULL && thread->tables != NULL,
                    "out of memory");
 }
 
@@ -148,6 +171,19 @@ static bool offers_all(const struct interpreter *interpreter, struct error *erro
         }
     }
     return true;
+}
+
+/* Files and logs that the setup opens are not opened before the run. */
+static bool storage_is_there(const struct interpreter *interpreter, struct error *error) {
+    const struct script *script = interpreter->script;
+    const struct system_ops *ops = interpreter->system->ops;
+    uint64_t file_bytes = 0;
+    for (size_t i = 0; i < script->file_count; ++i) {
+        file_bytes += script->files[i].size_bytes;
+    }
+    return ops->storage_check == NULL || script->file_count + script->log_count == 0 ||
+           ops->storage_check(interpreter->system, file_bytes, script->log_bytes, interpreter->thread_count, error) ==
+               OK;
 }
 
 static bool create_threads(struct interpreter *interpreter, unsigned first_core, struct error *error) {
@@ -174,8 +210,10 @@ struct interpreter *interpreter_create(const struct script *script, struct syste
                                         .thread_count = script_threads(script),
                                         .in_setup = script_threads(script)};
     interpreter->threads = calloc(interpreter->thread_count, sizeof *interpreter->threads);
-    SIM_ASSERT_MSG(interpreter->threads != NULL, "out of memory");
-    if (!offers_all(interpreter, error) || !create_threads(interpreter, first_core, error)) {
+    interpreter->replays = calloc(script->trace_count + 1, sizeof *interpreter->replays);
+    SIM_ASSERT_MSG(interpreter->threads != NULL && interpreter->replays != NULL, "out of memory");
+    if (!offers_all(interpreter, error) || !storage_is_there(interpreter, error) ||
+        !create_threads(interpreter, first_core, error)) {
         interpreter_free(interpreter);
         return NULL;
     }
@@ -191,14 +229,17 @@ void interpreter_free(struct interpreter *interpreter) {
         spans_free(&thread->spans);
         connections_free(thread, interpreter->script->socket_count);
         logs_free(thread, interpreter->script->log_count);
+        tables_free(thread, interpreter->script->table_count);
         free(thread->sockets);
         free(thread->buffers);
         free(thread->files);
+        free(thread->tables);
         if (thread->random != NULL) {
             random_stream_free(thread->random);
         }
     }
     free(interpreter->threads);
+    free(interpreter->replays);
     free(interpreter);
 }
 
@@ -258,7 +299,11 @@ static bool is_shown(const struct script *script, unsigned counter) {
     if (counter < WORKLOAD_MISBEHAVIOURS) {
         return true;
     }
-    const char *operation = counter < WORKLOAD_APPENDS ? "misbehave" : counter < WORKLOAD_FILE_WRITES ? "log" : "file";
+    const char *operation = counter < WORKLOAD_APPENDS       ? "misbehave"
+                            : counter < WORKLOAD_FILE_WRITES ? "log"
+                            : counter < WORKLOAD_LOOKUPS     ? "file"
+                            : counter < WORKLOAD_REPLAYED    ? "lookup"
+                                                             : "replay";
     return script_uses(script, operation);
 }
 
@@ -281,7 +326,10 @@ void interpreter_visit_stats(const struct interpreter *interpreter, const struct
                                                          [WORKLOAD_FILE_WRITES] = "file_writes",
                                                          [WORKLOAD_FILE_READS] = "file_reads",
                                                          [WORKLOAD_FILE_SYNCS] = "file_syncs",
-                                                         [WORKLOAD_FILE_BYTES] = "file_bytes"};
+                                                         [WORKLOAD_FILE_BYTES] = "file_bytes",
+                                                         [WORKLOAD_LOOKUPS] = "lookups",
+                                                         [WORKLOAD_REPLAYED] = "replayed",
+                                                         [WORKLOAD_REPLAYED_LATE] = "replayed_late"};
     for (unsigned counter = 0; counter < WORKLOAD_COUNTERS; ++counter) {
         if (is_shown(interpreter->script, counter)) {
             stats_counter(sink, interpreter->name, names[counter],

@@ -19,6 +19,10 @@ struct workload_thread;
 struct workload_listener;
 struct workload_connection;
 struct workload_log;
+struct workload_table;
+struct workload_replay;
+struct block_trace;
+struct block_trace_options;
 
 /* How the thread goes on after an operation. */
 enum op_result {
@@ -69,6 +73,8 @@ struct block {
 /* Compiles a list of operations: the value of a parameter such as `then`. NULL is
  * an empty block. */
 bool compile_block(struct compiler *compiler, const struct config_node *list, struct block *block);
+/* The same, as if its operations stood where the operation itself does. */
+bool compile_in_place(struct compiler *compiler, const struct config_node *list, struct block *block);
 /* The same of the list under `key` of an operation, which must be there. */
 bool compile_required_block(struct compiler *compiler, const struct config_node *node, const char *key,
                             struct block *block);
@@ -89,8 +95,19 @@ bool compile_use_socket(struct compiler *compiler, const struct config_node *at,
 bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,
                     uint32_t *index);
 /* Gives a log its index; the index of one declared before. */
-bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name,
+                         uint64_t capacity_bytes, uint32_t *index);
 bool compile_use_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+/* Gives a table its index; the index of one declared before; what is known of it. */
+struct script_table {
+    const char *name;
+    uint64_t keys, value_bytes;
+    double skew; /* of a Zipf distribution; 0: uniform */
+};
+bool compile_declare_table(struct compiler *compiler, const struct config_node *at, const struct script_table *table,
+                           uint32_t *index);
+bool compile_use_table(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+const struct script_table *compile_table(const struct compiler *compiler, uint32_t index);
 /* Gives a file its index; the index of one declared before; what is known of it. */
 bool compile_declare_file(struct compiler *compiler, const struct config_node *at, const char *name,
                           uint64_t size_bytes, bool direct, uint32_t *index);
@@ -101,6 +118,9 @@ struct script_file {
     bool direct;
 };
 const struct script_file *compile_file(const struct compiler *compiler, uint32_t index);
+/* Loads a trace, which the script frees, and gives it an index. NULL with a report. */
+const struct block_trace *compile_trace(struct compiler *compiler, const char *path,
+                                        const struct block_trace_options *options, uint32_t *index);
 /* The size of every buffer. */
 uint64_t compile_buffer_bytes(const struct compiler *compiler);
 /* The index of a span (spans.h), which comes into being by being named. False with a
@@ -134,7 +154,10 @@ enum workload_counter {
     WORKLOAD_FILE_WRITES, /* of scripts that use files */
     WORKLOAD_FILE_READS,
     WORKLOAD_FILE_SYNCS,
-    WORKLOAD_FILE_BYTES, /* read and written */
+    WORKLOAD_FILE_BYTES,    /* read and written */
+    WORKLOAD_LOOKUPS,       /* of scripts that use tables */
+    WORKLOAD_REPLAYED,      /* of scripts that replay a trace: requests begun */
+    WORKLOAD_REPLAYED_LATE, /* of them, after their time */
     WORKLOAD_COUNTERS
 };
 
@@ -158,6 +181,8 @@ struct workload_thread {
     struct workload_log *logs;            /* by index */
     struct workload_connection *serving;  /* whose message `serve` runs its block for; NULL: none */
     struct workload_file *files;          /* by index */
+    struct workload_table *tables;        /* by index */
+    struct workload_replay *replays;      /* by index; the script's, which its threads share */
     struct request *loop_request;         /* of this round of the loop, where each is one; NULL: none */
     struct system_buffer *current;        /* received last: whose request the thread works for; NULL: none */
     struct random_stream *random;         /* its own */
@@ -175,6 +200,9 @@ static inline struct request *thread_request(const struct workload_thread *threa
 
 /* Runs a block to its end, or until an operation does not end in OP_DONE. */
 enum op_result run_block(struct workload_thread *thread, const struct block *block);
+/* Where the rounds of the loop are requests and an operation says when each begins
+ * (`replay`): this one did at `when`, not after measure_now(). */
+void begin_round(struct workload_thread *thread, sim_time when);
 /* The thread's own time: what it has charged has been executed. */
 sim_time measure_now(struct workload_thread *thread);
 /* What software has had of a request until now, with the interval that is still open. */
@@ -185,10 +213,12 @@ enum op_result run_failed(struct workload_thread *thread, enum error_code code, 
 extern const struct op_type op_socket, op_wait, op_receive, op_while_receive, op_send; /* ops_net.c */
 extern const struct op_type op_listen, op_serve;                                       /* ops_stream.c */
 extern const struct op_type op_compute;                                                /* ops_compute.c */
-extern const struct op_type op_branch, op_repeat;                                      /* ops_control.c */
+extern const struct op_type op_branch, op_choose, op_repeat;                           /* ops_control.c */
 extern const struct op_type op_measure;                                                /* ops_measure.c */
 extern const struct op_type op_log, op_append, op_pop, op_trim;                        /* ops_log.c */
 extern const struct op_type op_file, op_write, op_read, op_sync;                       /* ops_file.c */
+extern const struct op_type op_table, op_lookup, op_fetch, op_store;                   /* ops_lookup.c */
+extern const struct op_type op_replay;                                                 /* ops_replay.c */
 extern const struct op_type op_misbehave;                                              /* ops_misbehave.c */
 
 #endif

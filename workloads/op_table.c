@@ -3,10 +3,11 @@
 
 #include "workloads/op.h"
 
-static const struct op_type *const table[] = {&op_socket,  &op_wait,   &op_receive, &op_while_receive, &op_send,
-                                              &op_compute, &op_branch, &op_repeat,  &op_measure,       &op_misbehave,
-                                              &op_listen,  &op_serve,  &op_log,     &op_append,        &op_pop,
-                                              &op_trim,    &op_file,   &op_write,   &op_read,          &op_sync};
+static const struct op_type *const table[] = {
+    &op_socket, &op_wait,    &op_receive,   &op_while_receive, &op_send,  &op_compute, &op_branch,
+    &op_repeat, &op_measure, &op_misbehave, &op_listen,        &op_serve, &op_log,     &op_append,
+    &op_pop,    &op_trim,    &op_file,      &op_write,         &op_read,  &op_sync,    &op_choose,
+    &op_table,  &op_lookup,  &op_fetch,     &op_store,         &op_replay};
 
 enum { TYPES = sizeof table / sizeof table[0] };
 

@@ -36,6 +36,49 @@ const struct op_type op_branch = {.name = "branch",
                                   .compile = branch_compile,
                                   .run = branch_run};
 
+/* ---- choose ---- */
+
+struct choose_config {
+    const char *by;
+    const struct config_node *among;
+    struct block chosen;
+};
+
+static const struct param choose_params[] = {
+    {"by", PARAM_TEXT, offsetof(struct choose_config, by), NULL, NULL, NULL, NULL,
+     "which of them: a parameter's value, as a rule"},
+    {"among", PARAM_NODE, offsetof(struct choose_config, among), "", NULL, NULL, NULL,
+     "a mapping of values to operations; required. What is not chosen is not part of the script"},
+    {0}};
+
+static bool choose_compile(struct compiler *compiler, const struct config_node *node, void *config) {
+    struct choose_config *own = config;
+    if (own->by == NULL) {
+        return false; /* reported */
+    }
+    if (own->among == NULL || own->among->kind != CONFIG_MAPPING) {
+        return compile_error(compiler, own->among != NULL ? own->among : node,
+                             "'among' is due: a mapping of values to lists of operations");
+    }
+    const struct config_node *list = config_get(own->among, own->by);
+    if (list == NULL) {
+        return own->among->incomplete ||
+               compile_error(compiler, own->among, "there is nothing for '%s' to choose", own->by);
+    }
+    return compile_in_place(compiler, list, &own->chosen);
+}
+
+static enum op_result choose_run(struct workload_thread *thread, const void *config) {
+    return run_block(thread, &((const struct choose_config *)config)->chosen);
+}
+
+const struct op_type op_choose = {.name = "choose",
+                                  .help = "takes one of several ways, the same each time",
+                                  .params = choose_params,
+                                  .config_bytes = sizeof(struct choose_config),
+                                  .compile = choose_compile,
+                                  .run = choose_run};
+
 /* ---- repeat ---- */
 
 struct repeat_config {

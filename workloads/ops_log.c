@@ -42,7 +42,7 @@ static const struct param log_params[] = {
 
 static bool log_compile(struct compiler *compiler, const struct config_node *node, void *config) {
     struct log_config *own = config;
-    return is_given(own->name) && compile_declare_log(compiler, config_get(node, "name"), own->name, &own->log);
+    return is_given(own->name) && compile_declare_log(compiler, config_get(node, "name"), own->name, own->capacity, &own->log);
 }
 
 static enum op_result log_run(struct workload_thread *thread, const void *config) {
@@ -69,13 +69,13 @@ const struct op_type op_log = {.name = "log",
 enum when_full { TRIM_WHEN_FULL, FAIL_WHEN_FULL };
 
 struct append_config {
-    const char *to, *from, *durable_as;
+    const char *to, *from, *durable_as, *call_as;
     uint64_t bytes;
     int when_full;
     const struct config_node *then_node;
     struct block then;
-    uint32_t log, buffer, span;
-    bool measured;
+    uint32_t log, buffer, span, call_span;
+    bool measured, call_measured;
 };
 
 static const char *const ways_when_full[] = {[TRIM_WHEN_FULL] = "trim", [FAIL_WHEN_FULL] = "fail", NULL};
@@ -88,6 +88,8 @@ static const struct param append_params[] = {
      "of the entry; 0 B: as many as were received"},
     {"durable_as", PARAM_TEXT, offsetof(struct append_config, durable_as), "", NULL, NULL, NULL,
      "the row of the breakdown for the time from the call's return until the entry is durable"},
+    {"call_as", PARAM_TEXT, offsetof(struct append_config, call_as), "", NULL, NULL, NULL,
+     "the row of the breakdown for the call that appends, until it returns"},
     {"when_full", PARAM_CHOICE, offsetof(struct append_config, when_full), "trim", NULL, NULL, ways_when_full,
      "gives up the older half of the log's entries, or fails"},
     {"then", PARAM_NODE, offsetof(struct append_config, then_node), "", NULL, NULL, NULL,
@@ -104,6 +106,10 @@ static bool append_compile(struct compiler *compiler, const struct config_node *
     own->measured = is_given(own->durable_as);
     if (own->measured) {
         good = compile_span(compiler, config_get(node, "durable_as"), own->durable_as, &own->span) && good;
+    }
+    own->call_measured = is_given(own->call_as);
+    if (own->call_measured) {
+        good = compile_span(compiler, config_get(node, "call_as"), own->call_as, &own->call_span) && good;
     }
     return compile_block(compiler, own->then_node, &own->then) && good;
 }
@@ -205,9 +211,14 @@ static enum error_code append_entry(struct workload_thread *thread, const struct
 static enum op_result append_and_wait(struct workload_thread *thread, const struct append_config *own,
                                       struct system_append *append) {
     struct workload_log *log = &thread->logs[own->log];
+    const bool measured = own->measured || own->call_measured;
+    const sim_time called = measured ? measure_now(thread) : 0;
     enum error_code code = append_entry(thread, own, append);
     if (code == OK) {
-        const sim_time begun = own->measured ? measure_now(thread) : 0;
+        const sim_time begun = measured ? measure_now(thread) : 0;
+        if (own->call_measured) {
+            spans_add(&thread->spans, own->call_span, begun - called);
+        }
         thread->ops->log_wait(thread->thread, log->handle, append);
         code = append->status;
         log->kept += code == OK;
@@ -217,6 +228,19 @@ static enum op_result append_and_wait(struct workload_thread *thread, const stru
         }
     }
     return code == OK ? OP_DONE : run_failed(thread, code, "appending to a log");
+}
+
+/* Appends the message that was put aside, and notes what of it is measured. */
+static enum error_code append_put_aside(struct workload_thread *thread, struct workload_append *put_aside) {
+    const struct append_config *own = put_aside->config;
+    const bool measured = own->measured || own->call_measured;
+    const sim_time called = measured ? measure_now(thread) : 0;
+    const enum error_code code = append_entry(thread, own, &put_aside->append);
+    if (measured && code == OK) {
+        put_aside->begun = measure_now(thread);
+        put_aside->spans.present[own->call_span] += own->call_measured ? put_aside->begun - called : 0;
+    }
+    return code;
 }
 
 static enum op_result append_run(struct workload_thread *thread, const void *config) {
@@ -230,6 +254,7 @@ static enum op_result append_run(struct workload_thread *thread, const void *con
     thread->counters[WORKLOAD_APPENDS] += 1;
     struct system_append append = {.physical = buffer->physical, .length_bytes = bytes, .request = request_of(thread)};
     if (own->then.count == 0) {
+        append.request = thread_request(thread); /* a round's request waits along, too */
         return append_and_wait(thread, own, &append);
     }
     struct workload_append *put_aside = take_free(thread, log, buffer->capacity_bytes);
@@ -250,8 +275,7 @@ static enum op_result append_run(struct workload_thread *thread, const void *con
     buffer->length_bytes = 0;
     buffer->request = NULL;
     log->under_way++;
-    const enum error_code code = append_entry(thread, own, &put_aside->append);
-    put_aside->begun = own->measured && code == OK ? measure_now(thread) : 0;
+    const enum error_code code = append_put_aside(thread, put_aside);
     if (code != OK) {
         lose(&put_aside->buffer, "append refused");
         return run_failed(thread, code, "appending to a log");

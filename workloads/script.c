@@ -1,5 +1,6 @@
 /* script.c: a script from its file to a compiled program. */
 #include "workloads/script.h"
+#include "workloads/block_trace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,9 @@ struct script *script_load_workload(const struct config_node *workload, struct d
 
 void script_free(struct script *script) {
     if (script != NULL) {
+        for (size_t i = 0; i < script->trace_count; ++i) {
+            block_trace_free(script->traces[i]);
+        }
         script_arena_free(&script->arena);
         free(script);
     }

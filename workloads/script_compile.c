@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "workloads/block_trace.h"
 #include "workloads/script_internal.h"
 
 enum { PORT_MAX = 65535 };
@@ -133,6 +134,51 @@ bool compile_use_file(struct compiler *compiler, const struct config_node *at, c
     return unknown_name(compiler, at, "file", name, names);
 }
 
+bool compile_declare_table(struct compiler *compiler, const struct config_node *at, const struct script_table *table,
+                           uint32_t *index) {
+    struct script *script = compiler->script;
+    for (size_t i = 0; i < script->table_count; ++i) {
+        if (strcmp(script->tables[i].name, table->name) == 0) {
+            return compile_error(compiler, at, "a table is called '%s' already", table->name);
+        }
+    }
+    if (script->table_count == SCRIPT_NAMES_MAX) {
+        return compile_error(compiler, at, "more than %d tables", (int)SCRIPT_NAMES_MAX);
+    }
+    *index = (uint32_t)script->table_count;
+    script->tables[script->table_count++] = *table;
+    return true;
+}
+
+bool compile_use_table(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+    const struct script *script = compiler->script;
+    const char *names[SCRIPT_NAMES_MAX + 1] = {NULL};
+    for (size_t i = 0; i < script->table_count; ++i) {
+        if (strcmp(script->tables[i].name, name) == 0) {
+            *index = (uint32_t)i;
+            return true;
+        }
+        names[i] = script->tables[i].name;
+    }
+    return unknown_name(compiler, at, "table", name, names);
+}
+
+const struct script_table *compile_table(const struct compiler *compiler, uint32_t index) {
+    return &compiler->script->tables[index];
+}
+
+const struct block_trace *compile_trace(struct compiler *compiler, const char *path,
+                                        const struct block_trace_options *options, uint32_t *index) {
+    struct script *script = compiler->script;
+    SIM_ASSERT(script->trace_count < SCRIPT_NAMES_MAX);
+    *index = (uint32_t)script->trace_count;
+    struct block_trace *trace = block_trace_load(path, options, compiler->diagnostics);
+    if (trace != NULL) {
+        script->traces[script->trace_count++] = trace;
+    }
+    return trace;
+}
+
 const struct script_file *compile_file(const struct compiler *compiler, uint32_t index) {
     return &compiler->script->files[index];
 }
@@ -158,7 +204,8 @@ bool compile_use_listener(struct compiler *compiler, const struct config_node *a
            compile_error(compiler, at, "'%s' does not listen for connections ('listen' makes one that does)", name);
 }
 
-bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name,
+                         uint64_t capacity_bytes, uint32_t *index) {
     struct script *script = compiler->script;
     for (size_t i = 0; i < script->log_count; ++i) {
         if (strcmp(script->logs[i], name) == 0) {
@@ -170,6 +217,7 @@ bool compile_declare_log(struct compiler *compiler, const struct config_node *at
     }
     *index = (uint32_t)script->log_count;
     script->logs[script->log_count++] = name;
+    script->log_bytes += capacity_bytes;
     return true;
 }
 
@@ -325,6 +373,13 @@ bool compile_block(struct compiler *compiler, const struct config_node *list, st
     }
     compiler->depth -= 1;
     *block = (struct block){ops, list->count};
+    return good;
+}
+
+bool compile_in_place(struct compiler *compiler, const struct config_node *list, struct block *block) {
+    compiler->depth -= 1;
+    const bool good = compile_block(compiler, list, block);
+    compiler->depth += 1;
     return good;
 }
 

@@ -63,9 +63,12 @@ struct script {
     uint64_t operations; /* that it uses: bit n is row n of the table */
     struct script_socket sockets[SCRIPT_NAMES_MAX];
     const char *logs[SCRIPT_NAMES_MAX];
+    uint64_t log_bytes; /* of all of them, a thread */
     const char *spans[SPANS_MAX];
     struct script_file files[SCRIPT_NAMES_MAX];
-    size_t socket_count, buffer_count, log_count, file_count, span_count;
+    struct script_table tables[SCRIPT_NAMES_MAX];
+    struct block_trace *traces[SCRIPT_NAMES_MAX];
+    size_t socket_count, buffer_count, log_count, file_count, table_count, trace_count, span_count;
     struct client_config client;
     const struct config_node *resolved;
 };

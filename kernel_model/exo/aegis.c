@@ -54,6 +54,8 @@ const struct param aegis_params[] = {
      "colors of frames: bytes of the direct-mapped cache by bytes of a page (64 KiB: 16)"},
     {"packet_handlers", PARAM_BOOL, offsetof(struct aegis_config, packet_handlers), "false", NULL, NULL, NULL,
      "packets may be answered by code that was downloaded into the kernel"},
+    {"revoke_time", PARAM_TIME, offsetof(struct aegis_config, revoke_time), "0 us", "0 us", "10 s", NULL,
+     "when no frame is free, who holds most is asked for one, to be given back by then; 0: nobody is asked"},
     {0}};
 
 void aegis_declare_components(void) {

@@ -11,13 +11,15 @@ static struct linux_storage *storage_of(struct linux_thread *thread) {
 /* ---- into and out of the kernel ---- */
 
 static void enter(struct linux_file_call *call, struct linux_thread *thread,
-                  const struct linux_call_components *components, struct request *request, struct linux_step *step) {
+                  const struct linux_call_components *components, struct request *request, struct linux_step *step,
+                  const char *name) {
     struct linux_storage *storage = storage_of(thread);
     *call = (struct linux_file_call){.base = {.cpu = thread->context, .id = ++storage->calls},
                                      .thread = thread,
                                      .components = components,
                                      .request = request};
     call->base.user = call;
+    storage->call_names[call->base.id % LINUX_CALLS_NAMED] = name;
     thread->file_call = call;
     thread->user = false;
     linux_call_work(call, components->code);
@@ -64,7 +66,7 @@ enum error_code linux_file_open(struct system_thread *caller, const struct syste
     if (storage == NULL) {
         return ERR_UNSUPPORTED;
     }
-    enter(&call, thread, &linux_write_back_components, NULL, &storage->profile.vfs_open);
+    enter(&call, thread, &linux_write_back_components, NULL, &storage->profile.vfs_open, "open");
     struct linux_file *file = calloc(1, sizeof *file);
     SIM_ASSERT_MSG(file != NULL, "out of memory");
     file->base.process = caller->process;
@@ -108,7 +110,7 @@ enum error_code linux_file_write(struct system_thread *caller, struct system_fil
     struct linux_storage *storage = storage_of(thread);
     const struct transfer transfer = {fs_write, fs_write_direct, offset_bytes, physical, length_bytes};
     struct linux_file_call call;
-    enter(&call, thread, &linux_file_write_components, request, &storage->profile.vfs_write);
+    enter(&call, thread, &linux_file_write_components, request, &storage->profile.vfs_write, "write");
     storage->counters.file_writes += 1;
     const enum error_code code = move(&call, where, &transfer);
     leave(&call);
@@ -121,7 +123,7 @@ enum error_code linux_file_read(struct system_thread *caller, struct system_file
     struct linux_storage *storage = storage_of(thread);
     const struct transfer transfer = {fs_read, fs_read_direct, offset_bytes, physical, length_bytes};
     struct linux_file_call call;
-    enter(&call, thread, &linux_file_read_components, request, &storage->profile.vfs_read);
+    enter(&call, thread, &linux_file_read_components, request, &storage->profile.vfs_read, "read");
     storage->counters.file_reads += 1;
     const enum error_code code = move(&call, where, &transfer);
     leave(&call);
@@ -134,7 +136,8 @@ enum error_code linux_file_sync(struct system_thread *caller, struct system_file
     struct linux_storage *storage = storage_of(thread);
     const struct linux_file *file = (struct linux_file *)where;
     struct linux_file_call call;
-    enter(&call, thread, &linux_file_sync_components, request, &storage->profile.vfs_sync);
+    enter(&call, thread, &linux_file_sync_components, request, &storage->profile.vfs_sync,
+          how == SYSTEM_SYNC_DATA ? "fdatasync" : "fsync");
     storage->counters.file_syncs += 1;
     const enum error_code code = fs_sync(storage->fs, &call.base, file->file, how == SYSTEM_SYNC_DATA);
     leave(&call);

@@ -145,9 +145,14 @@ static void host_frame_release(void *context, uint64_t frame) {
 
 static void deliver(void *context, const struct block_trace_event *event) {
     const struct linux_storage *storage = context;
-    if (storage->trace_sink != NULL) {
-        storage->trace_sink(storage->trace_context, event);
+    if (storage->trace_sink == NULL) {
+        return;
     }
+    struct block_trace_event named = *event;
+    if (event->call != 0 && storage->calls - event->call < LINUX_CALLS_NAMED) {
+        named.call_name = storage->call_names[event->call % LINUX_CALLS_NAMED];
+    }
+    storage->trace_sink(storage->trace_context, &named);
 }
 
 void linux_storage_trace(struct system *system, void (*sink)(void *context, const struct block_trace_event *event),
@@ -235,6 +240,21 @@ enum error_code linux_storage_open(struct linux_system *system, const struct con
         linux_writeback_open(storage);
     }
     return code;
+}
+
+/* Files on one file system, whoever opens them. */
+enum error_code linux_storage_check(const struct system *base, uint64_t file_bytes, uint64_t log_bytes,
+                                    unsigned threads, struct error *error) {
+    const struct linux_storage *storage = ((const struct linux_system *)(const void *)base)->storage;
+    (void)log_bytes;
+    (void)threads;
+    if (storage == NULL) {
+        return OK; /* said where they are opened */
+    }
+    const uint64_t bytes = storage->disk->blocks * storage->disk->block_bytes;
+    return file_bytes <= bytes ? OK
+                               : error_set(error, ERR_RANGE, "its files, %llu B, are more than the drive has, %llu B",
+                                           (unsigned long long)file_bytes, (unsigned long long)bytes);
 }
 
 void linux_storage_close(struct linux_system *system) {

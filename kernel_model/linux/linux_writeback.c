@@ -13,7 +13,7 @@ static struct fs_call *base_of(struct linux_file_call *call) {
 }
 
 static uint64_t pages(const struct linux_storage *storage, double share) {
-    return (uint64_t)(share * (double)(storage->config.cache_bytes / FS_PAGE_BYTES));
+    return (uint64_t)(share * (double)storage->config.cache_bytes / FS_PAGE_BYTES);
 }
 
 /* A kernel thread sleeps until it is woken for more work. */

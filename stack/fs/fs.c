@@ -119,9 +119,10 @@ enum error_code fs_create(struct block_device *device, const struct fs_host *hos
     const uint32_t sectors = FS_BLOCK_BYTES / device->block_bytes;
     const uint64_t blocks = device->blocks / sectors;
     const uint64_t journal = behaviour->journal ? options->journal_blocks : 0;
-    if (blocks < 256 + 2 * journal) {
+    const uint64_t needed = 256 + 2 * journal;
+    if (blocks < needed) {
         return error_set(error, ERR_RANGE, "%s needs %llu blocks of 4 KiB, and '%s' has %llu",
-                         fs_kind_names[options->kind], (unsigned long long)(256 + 2 * journal), device->name,
+                         fs_kind_names[options->kind], (unsigned long long)needed, device->name,
                          (unsigned long long)blocks);
     }
     struct fs *fs = calloc(1, sizeof *fs);

@@ -70,7 +70,8 @@ static bool is_record(const uint8_t *bytes, uint32_t type, uint64_t sequence) {
 /* The transaction at `place`: true if it is whole; then `place` is behind it. With
  * `apply` its blocks are kept. */
 static bool scan_transaction(struct fs_image *image, uint64_t *place, uint64_t sequence, bool apply) {
-    uint8_t bytes[FS_BLOCK_BYTES], copy[FS_BLOCK_BYTES];
+    _Alignas(8) uint8_t bytes[FS_BLOCK_BYTES];
+    uint8_t copy[FS_BLOCK_BYTES];
     uint64_t at = *place, length = 0;
     uint32_t checksum = 0;
     bool last = false;

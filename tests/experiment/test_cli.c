@@ -60,6 +60,9 @@ Test(cli, an_unknown_command_gets_the_nearest) {
 
 Test(cli, an_unknown_option_gets_the_nearest) {
     EXPECT("run arrakis-table1 --sed 3", 2, "run: unknown option '--sed'", "did you mean '--");
+    EXPECT("run arrakis-fig2 --trace packets", 2, "--trace: 'packets' is not 'io'");
+    EXPECT("run arrakis-fig2 --trace-calls 5", 2, "--trace-calls goes with --trace io");
+    EXPECT("run arrakis-fig2 --trace io --trace-calls 0", 2, "at least one");
     EXPECT("run arrakis-table1 --no-plots", 2, "did you mean '--no-plot'?");
     EXPECT("run arrakis-table1 -x", 2, "unknown option '-x'");
     EXPECT("check arrakis-table1 --seed 3", 2, "check: unknown option '--seed'");

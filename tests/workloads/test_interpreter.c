@@ -60,7 +60,10 @@ static void count(void *context, const char *instance, const char *counter, uint
                                         "file_writes",
                                         "file_reads",
                                         "file_syncs",
-                                        "file_bytes"};
+                                        "file_bytes",
+                                        "lookups",
+                                        "replayed",
+                                        "replayed_late"};
     _Static_assert(sizeof names / sizeof names[0] == WORKLOAD_COUNTERS, "each has its name");
     (void)context;
     cr_assert_str_eq(instance, "echo");
