@@ -255,6 +255,7 @@ void aegis_network_visit_stats(const struct aegis *aegis, const struct stats_sin
 void aegis_network_reset_stats(struct aegis *aegis) {
     if (aegis->network != NULL) {
         lance_driver_reset_stats(&aegis->network->driver);
+        exo_download_reset_stats(aegis->network->download);
         aegis->network->dropped = 0;
     }
 }

@@ -264,3 +264,8 @@ void exo_download_visit_stats(const struct exo_download *download, const char *i
         stats_counter(sink, instance, rows[i].name, rows[i].value);
     }
 }
+
+void exo_download_reset_stats(struct exo_download *download) {
+    struct exo_download_counters *c = &download->counters;
+    c->packets = c->unclaimed = c->handled = c->delivered = c->sent = c->stopped = c->cycles = 0;
+}

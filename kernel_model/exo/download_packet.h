@@ -77,6 +77,9 @@ const struct exo_download_counters *exo_download_counters(const struct exo_downl
 /* Counters of filters, handlers and packets as one instance. */
 void exo_download_visit_stats(const struct exo_download *download, const char *instance, const struct stats_sink *sink);
 
+/* The end of the warm-up: what packets did counts anew; what was downloaded stays. */
+void exo_download_reset_stats(struct exo_download *download);
+
 /* "packet_demux", "packet_handler", "packet_upcall", under "cpu". */
 struct exo_download_components {
     ledger_component demux, handler, upcall;
