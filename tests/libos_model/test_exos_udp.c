@@ -51,6 +51,7 @@ static void set_up(void) {
 }
 static void tear_down(void) {
     (void)ledger_audit(ledger, sim_now());
+    ledger_free(ledger);
     aegis_free(aegis);
     machine_free(machine);
     link_free(cable);
