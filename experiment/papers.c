@@ -108,7 +108,8 @@ static double look_up(const struct config_node *table, const struct csv_table *c
     if (found >= csv->row_count || index < 0) {
         return NAN;
     }
-    return csv_table_number(csv, found, index) * number(config_get(own, "scale"), number(config_get(source, "scale"), 1));
+    return csv_table_number(csv, found, index) *
+           number(config_get(own, "scale"), number(config_get(source, "scale"), 1));
 }
 
 static double error_percent(double published, double simulated) {
