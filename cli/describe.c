@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "experiment/drive_load.h"
 #include "experiment/operation_types.h"
 #include "experiment/plan.h"
 #include "experiment/plot.h"
@@ -14,6 +15,7 @@
 #include "kernel_model/exo/aegis.h"
 #include "kernel_model/exo/exokernel.h"
 #include "kernel_model/linux/linux_system.h"
+#include "kernel_model/ultrix/ultrix.h"
 #include "libos_model/exos/exos.h"
 #include "libos_model/libos_profile.h"
 #include "stack/fs/fs.h"
@@ -46,6 +48,7 @@ static void add_tables(struct topics *topics) {
         {"of an experiment", "run", "how long, and with which seed", plan_run_params, NULL},
         {"of an experiment", "workload", "which script, with which parameters", workload_params, NULL},
         {"of an experiment", "plot", "one entry of the list 'plot'", plot_params, NULL},
+        {"of an experiment", "drive", "what is asked of a drive alone", drive_load_params, NULL},
         {"of an experiment", "link", "a network link", link_params, NULL},
         {"of an experiment", "switch", "a network switch", switch_params, NULL},
         {"of an experiment", "kernel", "what an experiment of kind kernel repeats", point_kernel_params, NULL},
@@ -62,8 +65,12 @@ static void add_tables(struct topics *topics) {
         {"of a profile", "exokernel", "costs of the exokernel's calls", exo_cost_params, NULL},
         {"of a profile", "aegis_costs", "instructions of Aegis' steps", aegis_cost_params, NULL},
         {"of a profile", "exos_costs", "instructions of its library OS", exos_cost_params, NULL},
+        {"of a profile", "exos_vm", "... of that one's virtual memory", exos_vm_cost_params, NULL},
+        {"of a profile", "exos_ipc", "... of its communication", exos_ipc_cost_params, NULL},
+        {"of a profile", "ultrix_costs", "instructions of Ultrix' steps", ultrix_cost_params, NULL},
         {"of a profile", "storage", "costs of a library OS's storage", libos_storage_cost_params, NULL},
         {"of a system", "libos/storage", "what a library OS has of a drive", libos_storage_params, NULL},
+        {"of a system", "libos/storage/processes", "one process' share of the drive", libos_share_params, NULL},
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; ++i) {
         add(topics, &tables[i]);

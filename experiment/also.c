@@ -127,6 +127,49 @@ static bool set_watch(struct also *also, const struct also_first *first, struct 
     return also->watch != NULL;
 }
 
+bool also_check_offline(const struct also *also, struct diagnostics *diagnostics) {
+    bool good = true;
+    for (size_t i = 0; i < also->count; i++) {
+        const struct process *process = &also->processes[i];
+        if (hosts_of(process) > 0) {
+            diagnostics_at(diagnostics, process->node,
+                           "also.%s: the script opens a socket, and an experiment of kind storage has no network",
+                           process->name);
+            good = false;
+        }
+        if (process->script != NULL && script_uses(process->script, "misbehave")) {
+            diagnostics_at(diagnostics, process->node, "also.%s: 'misbehave' needs a network", process->name);
+            good = false;
+        }
+    }
+    return good;
+}
+
+bool also_check_shares(const struct also *also, const struct config_node *system, struct diagnostics *diagnostics) {
+    const char *names[ALSO_MAX + 2] = {"server"};
+    const struct config_node *shares = config_path(system, "storage.processes");
+    bool good = true;
+    for (size_t i = 0; i < also->count; i++) {
+        names[i + 1] = also->processes[i].name;
+    }
+    for (size_t i = 0; shares != NULL && shares->kind == CONFIG_MAPPING && i < shares->count; i++) {
+        size_t at = 0;
+        while (names[at] != NULL && strcmp(names[at], shares->keys[i]) != 0) {
+            at++;
+        }
+        if (names[at] == NULL) {
+            const char *nearest = config_nearest(shares->keys[i], names);
+            diagnostics_at(diagnostics, shares->key_nodes[i],
+                           "storage.processes: there is no process '%s': 'server' is that of 'workload', others are "
+                           "those of 'also'%s%s%s",
+                           shares->keys[i], nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                           nearest != NULL ? "'?" : "");
+            good = false;
+        }
+    }
+    return good;
+}
+
 bool also_build(struct also *also, const struct also_first *first, struct network *network,
                 struct diagnostics *diagnostics) {
     if (script_uses(first->script, "misbehave")) {
@@ -136,7 +179,7 @@ bool also_build(struct also *also, const struct also_first *first, struct networ
         return false;
     }
     unsigned core = script_threads(first->script);
-    unsigned host = client_hosts(first->client);
+    unsigned host = first->client != NULL ? client_hosts(first->client) : 0;
     for (size_t i = 0; i < also->count; i++) {
         struct process *process = &also->processes[i];
         struct error error = {0};

@@ -21,15 +21,20 @@ void also_free(struct also *also);
 /* Of all their clients. */
 unsigned also_hosts(const struct also *also);
 
+/* Without a network: false, with reports, if one would need it. */
+bool also_check_offline(const struct also *also, struct diagnostics *diagnostics);
+/* Whether `storage.processes` of the system's entry names processes that there are. */
+bool also_check_shares(const struct also *also, const struct config_node *system, struct diagnostics *diagnostics);
+
 /* What they stand beside. */
 struct also_first {
     const struct config_node *node; /* its workload */
     struct system *system;
     const struct script *script;
     const struct interpreter *interpreter;
-    const struct client *client;
+    const struct client *client; /* NULL without a network */
 };
-/* Makes the processes and connects their clients. False if anything was reported. */
+/* Makes the processes and connects their clients (network NULL: there are none). False if anything was reported. */
 bool also_build(struct also *also, const struct also_first *first, struct network *network,
                 struct diagnostics *diagnostics);
 /* Before the run: their clients will start when they are ready; `failed` is called at

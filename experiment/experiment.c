@@ -27,10 +27,10 @@ const struct param plan_run_params[] = {
 };
 
 /* By enum plan_kind. */
-static const char *const kinds[] = {"network", "dma", "classify", "storage", "kernel", NULL};
+static const char *const kinds[] = {"network", "dma", "classify", "storage", "kernel", "drive", NULL};
 static const char *const root_keys[] = {"name",    "title",    "machine", "network", "workload", "also",
                                         "systems", "matrix",   "run",     "report",  "plot",     "kind",
-                                        "dma",     "classify", "kernel",  "only",    NULL};
+                                        "dma",     "classify", "kernel",  "drive",   "only",     NULL};
 static const char *const report_keys[] = {"rows", "paper", "table", NULL};
 enum { PAPER_TABLES_MAX = 64 }; /* among which a suggestion is looked for */
 
@@ -72,8 +72,8 @@ static void read_name(struct experiment *experiment, struct diagnostics *diagnos
     }
     if (!found) {
         const char *nearest = config_nearest(text, kinds);
-        diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, classify, storage, kernel%s%s%s", text,
-                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+        diagnostics_at(diagnostics, kind, "kind: '%s' is none of network, dma, classify, storage, kernel, drive%s%s%s",
+                       text, nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
                        nearest != NULL ? "'?" : "");
     }
 }
@@ -83,9 +83,13 @@ static void check_kind(const struct experiment *experiment, struct diagnostics *
     static const struct {
         const char *key;
         unsigned kinds; /* a bit each */
-    } parts[] = {{"network", 1U << PLAN_NETWORK},   {"workload", 1U << PLAN_NETWORK | 1U << PLAN_STORAGE},
-                 {"also", 1U << PLAN_NETWORK},      {"dma", 1U << PLAN_DMA},
-                 {"classify", 1U << PLAN_CLASSIFY}, {"kernel", 1U << PLAN_KERNEL}};
+    } parts[] = {{"network", 1U << PLAN_NETWORK},
+                 {"workload", 1U << PLAN_NETWORK | 1U << PLAN_STORAGE},
+                 {"also", 1U << PLAN_NETWORK | 1U << PLAN_STORAGE},
+                 {"dma", 1U << PLAN_DMA},
+                 {"classify", 1U << PLAN_CLASSIFY},
+                 {"kernel", 1U << PLAN_KERNEL},
+                 {"drive", 1U << PLAN_DRIVE}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         const struct config_node *part = config_get(config_root(experiment->config), parts[i].key);
         if (part != NULL && (parts[i].kinds >> experiment->kind & 1) == 0) {

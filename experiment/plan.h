@@ -7,7 +7,7 @@
 
 enum { PLAN_SYSTEMS_MAX = 32, PLAN_ROWS_MAX = 32 };
 
-enum plan_kind { PLAN_NETWORK, PLAN_DMA, PLAN_CLASSIFY, PLAN_STORAGE, PLAN_KERNEL };
+enum plan_kind { PLAN_NETWORK, PLAN_DMA, PLAN_CLASSIFY, PLAN_STORAGE, PLAN_KERNEL, PLAN_DRIVE };
 
 struct plan_run {
     uint64_t warmup_requests, requests, seed;

@@ -32,6 +32,8 @@ const struct param plot_params[] = {
     {"yscale", PARAM_CHOICE, offsetof(struct plot_entry, yscale), "linear", NULL, NULL, scales, "the same for y"},
     {"where", PARAM_NODE, offsetof(struct plot_entry, where), "", NULL, NULL, NULL,
      "only rows with these: {column: text or list of texts}"},
+    {"relative_to", PARAM_TEXT, offsetof(struct plot_entry, relative_to), "", NULL, NULL, NULL,
+     "lines: y is divided by this system's at the same place; without it y is what it is"},
     {"labels", PARAM_NODE, offsetof(struct plot_entry, labels), "", NULL, NULL, NULL,
      "{system or component: its name in the plot}"},
     {"published", PARAM_NODE, offsetof(struct plot_entry, published), "", NULL, NULL, NULL,

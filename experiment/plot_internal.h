@@ -20,7 +20,7 @@ enum plot_scale { PLOT_LINEAR, PLOT_LOG, PLOT_SYMLOG };
 struct plot_entry {
     int kind; /* enum plot_kind */
     const char *name, *title;
-    const char *x, *y, *xlabel, *ylabel, *unit;
+    const char *x, *y, *xlabel, *ylabel, *unit, *relative_to;
     int xscale, yscale; /* enum plot_scale */
     const struct config_node *rows, *labels, *where, *published;
 };

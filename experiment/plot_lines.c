@@ -60,6 +60,17 @@ static void name_y(struct lines *self) {
     (void)snprintf(self->column, sizeof self->column, "%s", dot != NULL ? dot + 1 : "");
 }
 
+static enum error_code check_reference(const struct lines *self, struct error *error) {
+    const struct plot_entry *entry = &self->plot->entry;
+    bool found = entry->relative_to[0] == '\0';
+    for (size_t row = 0; !found && row < self->table.row_count; ++row) {
+        found = strcmp(csv_table_cell(&self->table, row, self->system), entry->relative_to) == 0;
+    }
+    return found ? OK
+                 : error_set(error, ERR_CONFIG, "plot %s: relative_to: %s has no system '%s'", entry->name, self->path,
+                             entry->relative_to);
+}
+
 static enum error_code find_columns(struct lines *self, struct error *error) {
     const struct plot_entry *entry = &self->plot->entry;
     self->system = csv_table_column(&self->table, "system");
@@ -70,13 +81,21 @@ static enum error_code find_columns(struct lines *self, struct error *error) {
     if (missing != NULL) {
         return error_set(error, ERR_CONFIG, "plot %s: %s has no column '%s'", entry->name, self->path, missing);
     }
+    if (entry->relative_to[0] != '\0') {
+        self->deviation = -1; /* a ratio's is another */
+    }
     self->axis_count = plot_axes(&self->table, self->axes, AXES_MAX);
-    return OK;
+    return check_reference(self, error);
 }
 
 static enum error_code choose_unit(struct lines *self, struct error *error) {
     const struct plot_entry *entry = &self->plot->entry;
     const char *published = self->plot->published.paper != NULL ? plot_published_unit(&self->plot->published) : "";
+    if (entry->relative_to[0] != '\0') {
+        self->unit = "";
+        self->scale = 1;
+        return OK;
+    }
     self->unit = entry->unit[0] != '\0' ? entry->unit : published;
     self->unit = self->unit[0] != '\0' ? self->unit : plot_unit_default(self->column);
     self->scale = plot_unit_scale(self->column, self->unit);
@@ -163,6 +182,31 @@ static enum error_code find_marks(struct lines *self, struct error *error) {
     return OK;
 }
 
+/* The row of the system that others are divided by, on the same axes; the
+ * table's size if there is none. */
+static size_t reference_row(const struct lines *self, size_t row) {
+    for (size_t at = 0; at < self->table.row_count; ++at) {
+        bool same = strcmp(csv_table_cell(&self->table, at, self->system), self->plot->entry.relative_to) == 0;
+        for (size_t i = 0; same && i < self->axis_count; ++i) {
+            same = strcmp(csv_table_cell(&self->table, at, self->axes[i]),
+                          csv_table_cell(&self->table, row, self->axes[i])) == 0;
+        }
+        if (same) {
+            return at;
+        }
+    }
+    return self->table.row_count;
+}
+
+/* What a row's y is multiplied with. */
+static double scale_of(const struct lines *self, size_t row) {
+    if (self->plot->entry.relative_to[0] == '\0') {
+        return self->scale;
+    }
+    const size_t reference = reference_row(self, row);
+    return reference < self->table.row_count ? 1 / csv_table_number(&self->table, reference, self->y) : (double)NAN;
+}
+
 static int value_by_x(const void *one, const void *other) {
     const double a = ((const struct value *)one)->x, b = ((const struct value *)other)->x;
     return (a > b) - (a < b);
@@ -174,9 +218,9 @@ static void write_simulated(const struct lines *self, size_t index, FILE *data) 
     for (size_t row = self->series[index].first; row < self->table.row_count && count < PLOT_VALUES_MAX; ++row) {
         if (same_series(self, self->series[index].first, row) && plot_selects(self->plot, &self->table, row)) {
             const double deviation = self->deviation < 0 ? 0 : csv_table_number(&self->table, row, self->deviation);
-            values[count++] =
-                (struct value){x_of(self, csv_table_cell(&self->table, row, self->x)),
-                               self->scale * csv_table_number(&self->table, row, self->y), self->scale * deviation};
+            const double scale = scale_of(self, row);
+            values[count++] = (struct value){x_of(self, csv_table_cell(&self->table, row, self->x)),
+                                             scale * csv_table_number(&self->table, row, self->y), scale * deviation};
         }
     }
     qsort(values, count, sizeof *values, value_by_x);

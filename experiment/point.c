@@ -15,7 +15,8 @@ static const struct {
              [PLAN_DMA] = {point_dma_check, point_dma_run},
              [PLAN_CLASSIFY] = {point_classify_check, point_classify_run},
              [PLAN_STORAGE] = {point_storage_check, point_storage_run},
-             [PLAN_KERNEL] = {point_kernel_check, point_kernel_run}};
+             [PLAN_KERNEL] = {point_kernel_check, point_kernel_run},
+             [PLAN_DRIVE] = {point_drive_check, point_drive_run}};
 
 bool point_check(const struct plan_point *point, struct diagnostics *diagnostics) {
     return kinds[point->experiment->kind].check(point, diagnostics);

@@ -23,4 +23,7 @@ bool point_kernel_check(const struct plan_point *point, struct diagnostics *diag
 enum error_code point_kernel_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error);
 extern const struct param point_kernel_params[]; /* of `kernel:` */
 
+bool point_drive_check(const struct plan_point *point, struct diagnostics *diagnostics);
+enum error_code point_drive_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error);
+
 #endif

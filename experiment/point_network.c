@@ -41,6 +41,7 @@ static bool build(struct network_bench *own, const struct plan_point *point, str
     }
     own->also = also_load(config_get(root, "also"), diagnostics);
     own->network = network_create(root, bench->machine, own->client, also_hosts(own->also), diagnostics);
+    (void)also_check_shares(own->also, point->system_node, diagnostics);
     if (own->network == NULL || diagnostics->errors > 0 || !bench_populate(bench, diagnostics)) {
         return false;
     }

@@ -37,12 +37,24 @@ static sim_time wait_for_dram(struct cache *cache, uint64_t lines, sim_time when
     return start - when + cache->config.dram_latency + (lines - 1) * cache->dram_line;
 }
 
-static void write_line(struct cache *cache, uint32_t tag, struct dma *dma) {
-    const struct cache_set set = cache_llc_set(cache, tag);
-    uint32_t way = cache_llc_find(cache, set, tag);
+/* What a device writes again and again stays in the ways that devices may allocate, as a
+ * rule: they are looked at first. */
+static inline uint32_t find_written(const struct cache *cache, struct cache_set set, uint32_t tag) {
+    for (uint32_t way = 0; way < cache->ddio_ways; ++way) {
+        if (set.tags[way] == tag) {
+            return way;
+        }
+    }
+    return cache_llc_find(cache, set, tag);
+}
+
+static inline void write_line(struct cache *cache, struct cache_set set, uint32_t tag, struct dma *dma) {
+    uint32_t way = find_written(cache, set, tag);
     if (way != cache->llc_ways) {
         const unsigned nobody = cache->core_count;
-        cache->counters.dma_invalidations += cache_take_from_cores(cache, tag, set.ways[way].presence, nobody);
+        if (set.ways[way].presence != CACHE_DIRTY) {
+            cache->counters.dma_invalidations += cache_take_from_cores(cache, tag, set.ways[way].presence, nobody);
+        }
         cache_llc_use(cache, set, way);
         set.ways[way].presence = CACHE_DIRTY;
         dma->result.llc_hits += 1;
@@ -65,8 +77,9 @@ struct cache_dma cache_device_write(struct cache *cache, uint64_t address, uint3
     struct dma dma = {0};
     uint32_t first, last;
     if (!has_no_lines(cache, address, length_bytes, &dma, &first, &last)) {
-        for (uint32_t tag = first; tag <= last; ++tag) {
-            write_line(cache, tag, &dma);
+        struct cache_set set = cache_llc_set(cache, first);
+        for (uint32_t tag = first; tag <= last; ++tag, set = cache_llc_next_set(cache, set)) {
+            write_line(cache, set, tag, &dma);
         }
         dma.result.extra = wait_for_dram(cache, dma.dram_lines, when);
     }
@@ -79,8 +92,8 @@ struct cache_dma cache_device_read(struct cache *cache, uint64_t address, uint32
     struct dma dma = {0};
     uint32_t first, last;
     if (!has_no_lines(cache, address, length_bytes, &dma, &first, &last)) {
-        for (uint32_t tag = first; tag <= last; ++tag) {
-            const struct cache_set set = cache_llc_set(cache, tag);
+        struct cache_set set = cache_llc_set(cache, first);
+        for (uint32_t tag = first; tag <= last; ++tag, set = cache_llc_next_set(cache, set)) {
             const uint32_t way = cache_llc_find(cache, set, tag);
             if (way != cache->llc_ways) {
                 cache_llc_use(cache, set, way);

@@ -87,6 +87,15 @@ static inline struct cache_set cache_llc_set(const struct cache *cache, uint32_t
     return (struct cache_set){words, words + 1, (struct cache_way *)(void *)(set + state_at)};
 }
 
+/* The set of the line behind, whose own set that is. */
+static inline struct cache_set cache_llc_next_set(const struct cache *cache, struct cache_set set) {
+    unsigned char *words = (unsigned char *)(void *)set.tick + cache->llc_set_bytes;
+    const size_t state_at = (1 + (size_t)cache->llc_ways) * sizeof(uint32_t);
+    words = words == cache->llc + (size_t)cache->llc_sets * cache->llc_set_bytes ? cache->llc : words;
+    return (struct cache_set){(uint32_t *)(void *)words, (uint32_t *)(void *)words + 1,
+                              (struct cache_way *)(void *)(words + state_at)};
+}
+
 /* The way that holds `tag`, or llc_ways. */
 static inline uint32_t cache_llc_find(const struct cache *cache, struct cache_set set, uint32_t tag) {
     return cache_search(set.tags, cache->llc_ways, tag, 0);

@@ -55,6 +55,26 @@ const struct param *machine_part_at(size_t index, const char **name, const char 
 
 /* ---- reading ---- */
 
+static bool is_power_of_two(uint64_t value) {
+    return value > 0 && (value & (value - 1)) == 0;
+}
+
+static void read_r3000(struct machine_parts *parts, const struct config_node *node, struct diagnostics *diagnostics) {
+    const struct r3000_config *config = &parts->r3000;
+    if (!config_bind(node, r3000_params, &parts->r3000, diagnostics)) {
+        return;
+    }
+    if (config->tlb_wired >= config->tlb_entries) {
+        diagnostics_at(diagnostics, node, "r3000.tlb_wired: %llu of %llu entries leave none free",
+                       (unsigned long long)config->tlb_wired, (unsigned long long)config->tlb_entries);
+    }
+    if (config->cache_bytes > 0 && (!is_power_of_two(config->cache_bytes) || !is_power_of_two(config->cache_line_bytes) ||
+                                    config->cache_bytes < config->cache_line_bytes)) {
+        diagnostics_at(diagnostics, node, "r3000.cache: %llu bytes in lines of %llu: both are powers of two",
+                       (unsigned long long)config->cache_bytes, (unsigned long long)config->cache_line_bytes);
+    }
+}
+
 static bool bind_parts(const struct config_node *node, struct machine_parts *parts, struct diagnostics *diagnostics) {
     static const char *const keys[] = {"name", "memory", "core", "r3000", "cache", "iommu", "pcie", "devices", NULL};
     if (node == NULL || node->kind != CONFIG_MAPPING) {
@@ -76,11 +96,7 @@ static bool bind_parts(const struct config_node *node, struct machine_parts *par
     }
     (void)core_config_bind(config_get(node, "core"), &parts->core, diagnostics);
     parts->has_r3000 = config_get(node, "r3000") != NULL;
-    if (config_bind(config_get(node, "r3000"), r3000_params, &parts->r3000, diagnostics) &&
-        parts->r3000.tlb_wired >= parts->r3000.tlb_entries) {
-        diagnostics_at(diagnostics, config_get(node, "r3000"), "r3000.tlb_wired: %llu of %llu entries leave none free",
-                       (unsigned long long)parts->r3000.tlb_wired, (unsigned long long)parts->r3000.tlb_entries);
-    }
+    read_r3000(parts, config_get(node, "r3000"), diagnostics);
     (void)config_bind(config_get(node, "cache"), cache_params, &parts->cache, diagnostics);
     (void)config_bind(config_get(node, "iommu"), iommu_params, &parts->iommu, diagnostics);
     (void)config_bind(config_get(node, "pcie"), pcie_root_params, &parts->pcie, diagnostics);

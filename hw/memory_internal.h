@@ -28,6 +28,7 @@ struct memory_watch_pass {
 struct memory_watches {
     uint32_t count;
     uint32_t writing;               /* depth of memory_device_wrote */
+    uint64_t lowest, highest;       /* no watched line is outside of these */
     struct memory_watch_pass *pass; /* innermost running, or NULL */
     /* The last list holds what was set by a callback: it takes part only later, so
      * that a callback that sets its watch again does not run without end. */

@@ -32,6 +32,8 @@ void memory_watch_set(struct memory *memory, struct memory_watch *watch, uint64_
     *watch = (struct memory_watch){
         .line = address / MEMORY_LINE_BYTES, .written = written, .context = context, .armed = true};
     struct memory_watches *watches = &memory->watches;
+    watches->lowest = watches->count == 0 || watch->line < watches->lowest ? watch->line : watches->lowest;
+    watches->highest = watches->count == 0 || watch->line > watches->highest ? watch->line : watches->highest;
     watches->count += 1;
     append(&watches->lists[watches->writing != 0 ? MEMORY_WATCH_PENDING : bucket_of(watch->line)], watch);
 }
@@ -79,9 +81,13 @@ void memory_device_wrote(struct memory *memory, uint64_t address, size_t length_
     if (watches->count == 0 || length_bytes == 0) {
         return;
     }
+    const uint64_t first = address / MEMORY_LINE_BYTES;
     const uint64_t last = (address + length_bytes - 1) / MEMORY_LINE_BYTES;
+    if (last < watches->lowest || first > watches->highest) {
+        return; /* a buffer, as a rule: nobody polls those */
+    }
     watches->writing += 1;
-    for (uint64_t line = address / MEMORY_LINE_BYTES; line <= last; ++line) {
+    for (uint64_t line = first; line <= last; ++line) {
         if (watches->lists[bucket_of(line)] != NULL) {
             run_list(watches, line);
         }

@@ -178,6 +178,8 @@ void libos_declare_components(void);
 struct system *libos_create(const struct system_ops *ops, enum libos_kind kind, struct machine *machine,
                             const struct config_node *node, struct diagnostics *diagnostics);
 void libos_destroy(struct system *system);
+enum error_code libos_storage_check(const struct system *base, uint64_t file_bytes, uint64_t log_bytes,
+                                    unsigned threads, struct error *error);
 struct system_address libos_address(const struct system *system);
 struct system_process *libos_process_create(struct system *system, const char *name, struct error *error);
 void libos_trace_blocks(struct system *system, void (*sink)(void *context, const struct block_trace_event *event),

@@ -75,6 +75,7 @@ const struct system_ops arrakis_posix_ops = {
     .receive = receive,
     .send = send,
     .compute = libos_compute,
+    .storage_check = libos_storage_check,
     .file_open = libos_file_open,
     .file_write = libos_file_write,
     .file_read = libos_file_read,

@@ -92,10 +92,19 @@ struct libos_storage_config {
     uint64_t log_in_flight, log_entry, log_repair;
     int log_durability; /* enum persist_durability */
     uint64_t weight, rate;
+    const struct config_node *processes; /* by name: {weight, rate}, instead of those; may be NULL */
     bool emulation;
     uint64_t emulation_core, emulation_queue;
 };
 extern const struct param libos_storage_params[];
+/* A process's share of the drive: one of `processes`. What it does not say is the
+ * entry's. */
+struct libos_share {
+    uint64_t weight, rate;
+};
+extern const struct param libos_share_params[];
+/* The share of the process of that name. */
+struct libos_share libos_share_of(const struct libos_storage_config *config, const char *process);
 
 /* The system's entry. */
 struct libos_config {

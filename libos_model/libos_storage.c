@@ -1,4 +1,4 @@
-#include "libos_model/libos_storage.h"
+#include "libos_model/libos_files_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@ void libos_storage_declare_components(void) {
     ledger_declare_all(table, out);
     libos_file_component = out[3];
     libos_storage_components = (struct libos_storage_components){.out = out[0], .doorbell = out[1], .in = out[2]};
+    libos_file_component = out[3];
 }
 
 /* ---- completions ---- */
@@ -160,8 +161,9 @@ enum error_code libos_drive_open(struct libos_process *process, struct error *er
     const struct exo_handle *vsic = &process->drive->vsic;
     enum error_code code = exo_vsic_grant(process->environment, system->drive, &process->drive->vsic, error);
     process->drive->emulated = code == OK && exo_vsic_is_emulated(process->environment, vsic);
-    if (code == OK && system->config.storage.weight > 1) {
-        code = exo_vsic_set_weight(process->environment, vsic, (uint32_t)system->config.storage.weight, error);
+    const uint64_t weight = process->environment->limits.storage_weight; /* all that it may have */
+    if (code == OK && weight > 1) {
+        code = exo_vsic_set_weight(process->environment, vsic, (uint32_t)weight, error);
     }
     return code; /* the rate is its limit, which it has from the start */
 }

@@ -48,6 +48,11 @@ const struct param libos_storage_params[] = {
      .help = "how an entry becomes durable on a drive with a volatile cache; \"nothing\" loses it with the power"},
     ROW(weight, PARAM_INTEGER, "1", "1", "256", "of each process's interface among the drive's"),
     ROW(rate, PARAM_BYTE_RATE, "0 B/s", NULL, NULL, "rate specifier of each process's interface; 0 B/s for none"),
+    {.key = "processes",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct libos_storage_config, processes),
+     .default_text = "",
+     .help = "{name: {weight, rate}}: for that process instead of these; 'server' is that of `workload`"},
     {.key = "emulation",
      .type = PARAM_BOOL,
      .offset = offsetof(struct libos_storage_config, emulation),
@@ -56,6 +61,42 @@ const struct param libos_storage_params[] = {
     ROW(emulation_core, PARAM_INTEGER, "1", "0", "1023", "the core that emulates"),
     ROW(emulation_queue, PARAM_INTEGER, "256", "2", "4096", "entries of the physical function's queue pair"),
     {0}};
+
+#define SHARE(name, kind, value, low, high, text)                                                                      \
+    {                                                                                                                  \
+        .key = #name, .type = (kind), .offset = offsetof(struct libos_share, name), .default_text = (value),           \
+        .minimum = (low), .maximum = (high), .help = (text)                                                            \
+    }
+const struct param libos_share_params[] = {
+    SHARE(weight, PARAM_INTEGER, "1", "1", "256", "of its interface among the drive's"),
+    SHARE(rate, PARAM_BYTE_RATE, "0 B/s", NULL, NULL, "of its interface; 0 B/s for none"),
+    {0}};
+
+struct libos_share libos_share_of(const struct libos_storage_config *config, const char *process) {
+    struct libos_share share = {.weight = config->weight, .rate = config->rate};
+    const struct config_node *own = config_get(config->processes, process);
+    struct libos_share bound = share;
+    struct diagnostics unused; /* was checked */
+    diagnostics_init(&unused);
+    if (own != NULL && config_bind(own, libos_share_params, &bound, &unused)) {
+        share.weight = config_get(own, "weight") != NULL ? bound.weight : share.weight;
+        share.rate = config_get(own, "rate") != NULL ? bound.rate : share.rate;
+    }
+    diagnostics_free(&unused);
+    return share;
+}
+
+static bool check_shares(const struct config_node *processes, struct diagnostics *diagnostics) {
+    struct libos_share unused;
+    bool good = processes == NULL || processes->kind == CONFIG_MAPPING;
+    if (!good) {
+        diagnostics_at(diagnostics, processes, "processes: a mapping of names to {weight, rate} is due");
+    }
+    for (size_t i = 0; processes != NULL && good && i < processes->count; i++) {
+        good = config_bind(processes->children[i], libos_share_params, &unused, diagnostics);
+    }
+    return good;
+}
 
 bool libos_storage_config_bind(struct libos_config *config, struct diagnostics *diagnostics) {
     if (config->storage_node == NULL) {
@@ -67,7 +108,7 @@ bool libos_storage_config_bind(struct libos_config *config, struct diagnostics *
     }
     const char *const keys[] = {"queue", "emulation_queue"};
     const uint64_t values[] = {storage->queue, storage->emulation_queue};
-    bool good = true;
+    bool good = check_shares(storage->processes, diagnostics);
     for (int i = 0; i < 2; i++) {
         if ((values[i] & (values[i] - 1)) != 0) {
             const struct config_node *place = config_get(config->storage_node, keys[i]);

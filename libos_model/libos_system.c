@@ -57,6 +57,13 @@ static bool open_drive(struct libos_system *system, const struct config_node *no
                        (unsigned long long)config->area, config->drive, (unsigned long long)bytes);
         return false;
     }
+    if (config->queue > nvme_queue_entries(device)) {
+        const struct config_node *queue = config_get(system->config.storage_node, "queue");
+        diagnostics_at(diagnostics, queue != NULL ? queue : place,
+                       "queue: %llu entries are more than \"%s\" allows, %u", (unsigned long long)config->queue,
+                       config->drive, nvme_queue_entries(device));
+        return false;
+    }
     system->drive = exo_drive_add(system->kernel, device, 0, &error);
     if (system->drive != NULL && config->emulation) {
         (void)exo_emulation_start(system->drive, (unsigned)config->emulation_core, (uint32_t)config->emulation_queue,
@@ -133,6 +140,27 @@ void libos_destroy(struct system *base) {
     free(system);
 }
 
+/* Each log is an area of its own; a thread's files lie in one. */
+enum error_code libos_storage_check(const struct system *base, uint64_t file_bytes, uint64_t log_bytes,
+                                    unsigned threads, struct error *error) {
+    const struct libos_system *system = (const struct libos_system *)(const void *)base;
+    const struct libos_storage_config *config = &system->config.storage;
+    if (system->drive == NULL) {
+        return OK; /* said where they are opened */
+    }
+    const struct device *device = system->drive->device;
+    const uint64_t bytes = nvme_blocks(device) * nvme_block_bytes(device);
+    if (file_bytes > config->area) {
+        return error_set(error, ERR_RANGE, "its files, %llu B, do not fit into storage.area, %llu B",
+                         (unsigned long long)file_bytes, (unsigned long long)config->area);
+    }
+    if (log_bytes > bytes / threads) {
+        return error_set(error, ERR_RANGE, "logs of %llu B for each of %u threads are more than \"%s\" has, %llu B",
+                         (unsigned long long)log_bytes, threads, config->drive, (unsigned long long)bytes);
+    }
+    return OK;
+}
+
 struct system_address libos_address(const struct system *base) {
     const struct libos_system *system = (const struct libos_system *)(const void *)base;
     struct system_address address = {.ip = system->config.ip};
@@ -163,7 +191,13 @@ struct system_process *libos_process_create(struct system *base, const char *nam
     process_mac(system, process->mac);
     process->base.address = libos_address(base);
     memcpy(process->base.address.mac, process->mac, sizeof process->mac);
-    process->environment = exo_environment_create(system->kernel, name, &system->config.limits, error);
+    struct exo_limits limits = system->config.limits;
+    if (system->drive != NULL) {
+        const struct libos_share share = libos_share_of(&system->config.storage, name);
+        limits.storage_weight = share.weight;
+        limits.storage_bytes_per_s = share.rate;
+    }
+    process->environment = exo_environment_create(system->kernel, name, &limits, error);
     if (process->environment == NULL ||
         exo_function_grant(process->environment, system->nic, process->mac, &process->function, error) != OK ||
         exo_function_map(process->environment, &process->function, &process->registers, error) != OK ||

@@ -173,6 +173,19 @@ static bool offers_all(const struct interpreter *interpreter, struct error *erro
     return true;
 }
 
+/* Files and logs that the setup opens are not opened before the run. */
+static bool storage_is_there(const struct interpreter *interpreter, struct error *error) {
+    const struct script *script = interpreter->script;
+    const struct system_ops *ops = interpreter->system->ops;
+    uint64_t file_bytes = 0;
+    for (size_t i = 0; i < script->file_count; ++i) {
+        file_bytes += script->files[i].size_bytes;
+    }
+    return ops->storage_check == NULL || script->file_count + script->log_count == 0 ||
+           ops->storage_check(interpreter->system, file_bytes, script->log_bytes, interpreter->thread_count, error) ==
+               OK;
+}
+
 static bool create_threads(struct interpreter *interpreter, unsigned first_core, struct error *error) {
     const struct system_ops *ops = interpreter->system->ops;
     struct system_process *process = ops->process_create(interpreter->system, interpreter->name, error);
@@ -199,7 +212,8 @@ struct interpreter *interpreter_create(const struct script *script, struct syste
     interpreter->threads = calloc(interpreter->thread_count, sizeof *interpreter->threads);
     interpreter->replays = calloc(script->trace_count + 1, sizeof *interpreter->replays);
     SIM_ASSERT_MSG(interpreter->threads != NULL && interpreter->replays != NULL, "out of memory");
-    if (!offers_all(interpreter, error) || !create_threads(interpreter, first_core, error)) {
+    if (!offers_all(interpreter, error) || !storage_is_there(interpreter, error) ||
+        !create_threads(interpreter, first_core, error)) {
         interpreter_free(interpreter);
         return NULL;
     }

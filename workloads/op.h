@@ -95,7 +95,8 @@ bool compile_use_socket(struct compiler *compiler, const struct config_node *at,
 bool compile_buffer(struct compiler *compiler, const struct config_node *at, const char *name, bool fills,
                     uint32_t *index);
 /* Gives a log its index; the index of one declared before. */
-bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
+bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name,
+                         uint64_t capacity_bytes, uint32_t *index);
 bool compile_use_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index);
 /* Gives a table its index; the index of one declared before; what is known of it. */
 struct script_table {

@@ -42,7 +42,7 @@ static const struct param log_params[] = {
 
 static bool log_compile(struct compiler *compiler, const struct config_node *node, void *config) {
     struct log_config *own = config;
-    return is_given(own->name) && compile_declare_log(compiler, config_get(node, "name"), own->name, &own->log);
+    return is_given(own->name) && compile_declare_log(compiler, config_get(node, "name"), own->name, own->capacity, &own->log);
 }
 
 static enum op_result log_run(struct workload_thread *thread, const void *config) {
@@ -254,6 +254,7 @@ static enum op_result append_run(struct workload_thread *thread, const void *con
     thread->counters[WORKLOAD_APPENDS] += 1;
     struct system_append append = {.physical = buffer->physical, .length_bytes = bytes, .request = request_of(thread)};
     if (own->then.count == 0) {
+        append.request = thread_request(thread); /* a round's request waits along, too */
         return append_and_wait(thread, own, &append);
     }
     struct workload_append *put_aside = take_free(thread, log, buffer->capacity_bytes);

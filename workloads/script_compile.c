@@ -204,7 +204,8 @@ bool compile_use_listener(struct compiler *compiler, const struct config_node *a
            compile_error(compiler, at, "'%s' does not listen for connections ('listen' makes one that does)", name);
 }
 
-bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name, uint32_t *index) {
+bool compile_declare_log(struct compiler *compiler, const struct config_node *at, const char *name,
+                         uint64_t capacity_bytes, uint32_t *index) {
     struct script *script = compiler->script;
     for (size_t i = 0; i < script->log_count; ++i) {
         if (strcmp(script->logs[i], name) == 0) {
@@ -216,6 +217,7 @@ bool compile_declare_log(struct compiler *compiler, const struct config_node *at
     }
     *index = (uint32_t)script->log_count;
     script->logs[script->log_count++] = name;
+    script->log_bytes += capacity_bytes;
     return true;
 }
 

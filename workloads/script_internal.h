@@ -63,6 +63,7 @@ struct script {
     uint64_t operations; /* that it uses: bit n is row n of the table */
     struct script_socket sockets[SCRIPT_NAMES_MAX];
     const char *logs[SCRIPT_NAMES_MAX];
+    uint64_t log_bytes; /* of all of them, a thread */
     const char *spans[SPANS_MAX];
     struct script_file files[SCRIPT_NAMES_MAX];
     struct script_table tables[SCRIPT_NAMES_MAX];

@@ -21,6 +21,12 @@ const struct param r3000_params[] = {
      "stores that wait for memory before the processor does (assumed, 4 to 6)"},
     {"write_cycles", PARAM_CYCLES, offsetof(struct r3000_config, write_cycles), "5 cycles", "0 cycles", "100 cycles",
      NULL, "memory's time for a store (assumed, 2 to 10)"},
+    {"cache", PARAM_BYTES, offsetof(struct r3000_config, cache_bytes), "0 B", "0 B", "1 MiB", NULL,
+     "a direct-mapped data cache of that size; 0: every load hits, as the tables' warm ones do"},
+    {"cache_line", PARAM_BYTES, offsetof(struct r3000_config, cache_line_bytes), "16 B", "4 B", "128 B", NULL,
+     "its lines; size and line are powers of two"},
+    {"cache_miss_cycles", PARAM_CYCLES, offsetof(struct r3000_config, cache_miss_cycles), "15 cycles", "0 cycles",
+     "1000 cycles", NULL, "stall of a load that misses it (assumed, 10 to 30)"},
     {0}};
 
 static void on_tick(void *context);
@@ -31,6 +37,11 @@ struct r3000 *r3000_create(struct machine *machine, struct core *core, const str
     cpu->config = *config;
     cpu->core = core;
     cpu->memory = machine->memory;
+    if (config->cache_bytes > 0) {
+        SIM_ASSERT(config->cache_bytes >= config->cache_line_bytes);
+        cpu->cache_tags = calloc(config->cache_bytes / config->cache_line_bytes, sizeof *cpu->cache_tags);
+        SIM_ASSERT(cpu->cache_tags != NULL);
+    }
     (void)snprintf(cpu->name, sizeof cpu->name, "r3000.%u", core_index(core));
     sim_event_init(&cpu->tick, SIM_PRIORITY_HARDWARE, on_tick, cpu);
     core_set_interrupt_handler(core, r3000_on_pin, cpu);
@@ -40,6 +51,7 @@ struct r3000 *r3000_create(struct machine *machine, struct core *core, const str
 void r3000_free(struct r3000 *cpu) {
     if (cpu != NULL) {
         (void)sim_cancel(&cpu->tick);
+        free(cpu->cache_tags);
         free(cpu);
     }
 }
@@ -190,6 +202,7 @@ void r3000_visit_stats(const struct r3000 *cpu, const struct stats_sink *sink) {
     stats_counter(sink, cpu->name, "loads", cpu->counters.loads);
     stats_counter(sink, cpu->name, "stores", cpu->counters.stores);
     stats_counter(sink, cpu->name, "write_stall_cycles", cpu->counters.write_stall_cycles);
+    stats_counter(sink, cpu->name, "cache_misses", cpu->counters.cache_misses);
     stats_counter(sink, cpu->name, "tlb_refills", cpu->counters.refills);
     stats_counter(sink, cpu->name, "tlb_writes", cpu->counters.tlb_writes);
     stats_counter(sink, cpu->name, "tlb_shutdowns", cpu->counters.tlb_shutdowns);

@@ -9,8 +9,9 @@
  * through the TLB; one that faults raises the exception into the operating system's
  * vector, which says how to go on.
  *
- * Contents of memory are little-endian, as on the DECstations. Caches are off or
- * always hit: a load from cached memory never stalls. */
+ * Contents of memory are little-endian, as on the DECstations. The instruction cache
+ * always hits; so does the data cache, unless it is given a size: it is then direct-mapped
+ * by physical address, writes through, and allocates a line on loads alone. */
 #ifndef STILLSUIT_HW_R3000_R3000_H
 #define STILLSUIT_HW_R3000_R3000_H
 
@@ -31,6 +32,8 @@ struct r3000_config {
     uint64_t uncached_cycles;      /* stall of a load that goes to memory */
     uint64_t write_buffer_entries; /* stores that wait for memory */
     uint64_t write_cycles;         /* of memory, for each */
+    uint64_t cache_bytes;          /* of the data cache; 0: every load hits */
+    uint64_t cache_line_bytes, cache_miss_cycles;
 };
 extern const struct param r3000_params[];
 
@@ -74,13 +77,14 @@ struct r3000 {
     /* The write buffer: cycle counts at which memory has taken each. */
     uint64_t writes[R3000_WRITE_BUFFER_MAX];
     uint32_t write_next;
-    uint64_t cycles; /* executed or charged so far */
+    uint64_t cycles;      /* executed or charged so far */
+    uint32_t *cache_tags; /* by line: the line's physical number, from 1; 0: none */
     /* The interval timer. */
     struct sim_event tick;
     sim_time timer_start, timer_period;
     uint64_t ticks;
     struct r3000_counters {
-        uint64_t instructions, loads, stores, write_stall_cycles;
+        uint64_t instructions, loads, stores, write_stall_cycles, cache_misses;
         uint64_t exceptions[R3000_CODES], refills, interrupts, tlb_writes, tlb_shutdowns;
     } counters;
     char name[32];

@@ -34,10 +34,27 @@ void r3000_execute(struct r3000 *cpu, uint64_t count) {
     charge(cpu, count);
 }
 
-static void charge_load(struct r3000 *cpu, bool cached) {
+/* A load in the data cache; what was at its line's place is replaced. */
+static bool hits(struct r3000 *cpu, uint32_t physical) {
+    if (cpu->cache_tags == NULL) {
+        return true;
+    }
+    const uint32_t line = physical / (uint32_t)cpu->config.cache_line_bytes;
+    uint32_t *tag = &cpu->cache_tags[line % (cpu->config.cache_bytes / cpu->config.cache_line_bytes)];
+    const bool hit = *tag == line + 1;
+    *tag = line + 1;
+    cpu->counters.cache_misses += hit ? 0 : 1;
+    return hit;
+}
+
+static void charge_load(struct r3000 *cpu, uint32_t physical, bool cached) {
     r3000_execute(cpu, 1);
     cpu->counters.loads++;
-    charge(cpu, cached ? 0 : cpu->config.uncached_cycles);
+    if (!cached) {
+        charge(cpu, cpu->config.uncached_cycles);
+    } else if (!hits(cpu, physical)) {
+        charge(cpu, cpu->config.cache_miss_cycles);
+    }
 }
 
 /* Every store goes to memory (the caches write through), by way of the write buffer:
@@ -70,7 +87,7 @@ static uint32_t unmapped(const struct r3000 *cpu, uint32_t address) {
 
 uint32_t r3000_kernel_load(struct r3000 *cpu, uint32_t address) {
     const uint32_t physical = unmapped(cpu, address);
-    charge_load(cpu, address < R3000_KSEG1);
+    charge_load(cpu, physical, address < R3000_KSEG1);
     return memory_read32(cpu->memory, physical);
 }
 
@@ -220,7 +237,7 @@ bool r3000_load(struct r3000 *cpu, uint32_t address, uint32_t size_bytes, uint32
     if (!reach(cpu, address, size_bytes, false, &physical, &cached)) {
         return false;
     }
-    charge_load(cpu, cached);
+    charge_load(cpu, physical, cached);
     for (uint32_t i = size_bytes; i > 0; i--) {
         *value = *value << 8 | *memory_at(cpu->memory, physical + i - 1);
     }

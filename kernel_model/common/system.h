@@ -155,6 +155,12 @@ struct system_ops {
     enum error_code (*event_wait)(struct system_thread *thread, struct system_event_set *set, enum system_wait how,
                                   struct system_event *events, unsigned capacity, unsigned *count);
 
+    /* Whether what a process will open can be had at all: bytes of its files and logs, of
+     * each of its threads, against the drive; ERR_RANGE says of what there is not enough.
+     * Before the run. May be NULL. */
+    enum error_code (*storage_check)(const struct system *system, uint64_t file_bytes, uint64_t log_bytes,
+                                     unsigned threads, struct error *error);
+
     /* ---- Files; NULL in a system that has none. [thread] ---- */
     enum error_code (*file_open)(struct system_thread *thread, const struct system_file_options *options,
                                  struct system_file **file);

@@ -51,6 +51,8 @@ const struct param aegis_params[] = {
      "pages that stay with an environment whatever is revoked (SOSP'95: 5 to 10); its save area is one"},
     {"page_colors", PARAM_INTEGER, offsetof(struct aegis_config, page_colors), "16", "1", "4096", NULL,
      "colors of frames: bytes of the direct-mapped cache by bytes of a page (64 KiB: 16)"},
+    {"revoke_time", PARAM_TIME, offsetof(struct aegis_config, revoke_time), "0 us", "0 us", "10 s", NULL,
+     "when no frame is free, who holds most is asked for one, to be given back by then; 0: nobody is asked"},
     {0}};
 
 void aegis_declare_components(void) {

@@ -54,6 +54,7 @@ struct aegis_config {
     uint64_t excess_threshold; /* ticks that an overrun may last before the environment is destroyed */
     uint64_t guaranteed_pages; /* that stay with an environment whatever is revoked */
     uint64_t page_colors;      /* of the cache, for allocation by color */
+    sim_time revoke_time;      /* when no frame is free, who holds most is asked for one by then; 0: nobody is */
 };
 extern const struct param aegis_params[];
 

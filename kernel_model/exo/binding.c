@@ -331,6 +331,8 @@ enum error_code aegis_frame_allocate(struct aegis_environment *environment, uint
         *handle = region.handle;
         *physical = region.physical;
         aegis_mark_free(aegis, region.physical, false);
+    } else if (code == ERR_EXHAUSTED) {
+        aegis_revocation_demand(environment);
     }
     aegis_call_end(environment);
     return code;

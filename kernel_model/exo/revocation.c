@@ -18,6 +18,29 @@ void aegis_revoke_frames(struct aegis_environment *environment, uint64_t frames,
     aegis_post(environment, AEGIS_REVOKE);
 }
 
+static uint64_t holds(const struct aegis_environment *environment) {
+    uint64_t frames = 0;
+    for (const struct aegis_frame *at = environment->frames; at != NULL; at = at->next) {
+        frames += at->guaranteed ? 0 : 1;
+    }
+    return frames;
+}
+
+void aegis_revocation_demand(struct aegis_environment *environment) {
+    struct aegis *aegis = environment->aegis;
+    struct aegis_environment *richest = environment;
+    uint64_t most = holds(environment);
+    for (struct aegis_environment *at = aegis->environments; at != NULL; at = at->next) {
+        if (!at->dead && holds(at) > most) {
+            richest = at;
+            most = holds(at);
+        }
+    }
+    if (aegis->config.revoke_time > 0 && richest != environment && richest->revoke_asked == 0) {
+        aegis_revoke_frames(richest, 1, aegis->config.revoke_time);
+    }
+}
+
 void aegis_revocation_answered(struct aegis_environment *environment) {
     if (environment->revoke_asked > 0 && --environment->revoke_asked == 0) {
         (void)sim_cancel(&environment->revoke_deadline);

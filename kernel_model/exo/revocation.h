@@ -14,6 +14,9 @@
 void aegis_revoke_frames(struct aegis_environment *environment, uint64_t frames, sim_time time);
 
 /* ---- For the kernel's own files. ---- */
+/* `environment` found no free frame: who holds most, and more than it does, is asked for
+ * one, unless it has been asked already. Only with config.revoke_time. */
+void aegis_revocation_demand(struct aegis_environment *environment);
 void aegis_revocation_init(struct aegis_environment *environment);
 /* A frame was given back: counts as an answer. */
 void aegis_revocation_answered(struct aegis_environment *environment);

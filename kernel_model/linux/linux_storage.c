@@ -242,6 +242,21 @@ enum error_code linux_storage_open(struct linux_system *system, const struct con
     return code;
 }
 
+/* Files on one file system, whoever opens them. */
+enum error_code linux_storage_check(const struct system *base, uint64_t file_bytes, uint64_t log_bytes,
+                                    unsigned threads, struct error *error) {
+    const struct linux_storage *storage = ((const struct linux_system *)(const void *)base)->storage;
+    (void)log_bytes;
+    (void)threads;
+    if (storage == NULL) {
+        return OK; /* said where they are opened */
+    }
+    const uint64_t bytes = storage->disk->blocks * storage->disk->block_bytes;
+    return file_bytes <= bytes ? OK
+                               : error_set(error, ERR_RANGE, "its files, %llu B, are more than the drive has, %llu B",
+                                           (unsigned long long)file_bytes, (unsigned long long)bytes);
+}
+
 void linux_storage_close(struct linux_system *system) {
     struct linux_storage *storage = system->storage;
     if (storage == NULL) {

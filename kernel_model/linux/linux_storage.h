@@ -153,6 +153,8 @@ struct linux_file_call *linux_call_of(struct linux_system *system, struct contex
 struct linux_file_call linux_kernel_call(struct linux_thread *thread);
 
 /* ---- linux_file.c: [thread] system calls ---- */
+enum error_code linux_storage_check(const struct system *system, uint64_t file_bytes, uint64_t log_bytes,
+                                    unsigned threads, struct error *error);
 enum error_code linux_file_open(struct system_thread *thread, const struct system_file_options *options,
                                 struct system_file **file);
 enum error_code linux_file_write(struct system_thread *thread, struct system_file *file, uint64_t offset_bytes,

@@ -224,6 +224,7 @@ const struct system_ops linux_system_ops = {
     .receive = linux_receive,
     .send = linux_send,
     .compute = compute,
+    .storage_check = linux_storage_check,
     .file_open = linux_file_open,
     .file_write = linux_file_write,
     .file_read = linux_file_read,

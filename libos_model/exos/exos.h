@@ -57,6 +57,8 @@ struct exos_system {
     struct aegis *aegis;
     struct aegis_environment *measured, *partner;
     struct exos_peer pipe, counter, server;
+    uint32_t shared_pages;
+    struct exo_handle stack_handle; /* of the measured program's stack, once it has one */
     struct operations_plan plan;
     struct operations_meter meter;
     struct exos_vm vm; /* the measured program's */
@@ -65,6 +67,8 @@ struct exos_system {
     uint32_t *permutation; /* of its pages */
     uint64_t last_unprotected;
     struct stride stride;
+    bool hoarder_grabs;
+    unsigned hoarder_abstains;
 };
 extern const struct operation exos_operations[];
 /* A step of the measuring program or of the library for it. */
@@ -81,6 +85,8 @@ operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;
 /* ---- exos_ipc_operations.c ---- */
 /* Makes the partners that the plan's operations need, before the run. */
 enum error_code exos_make_peers(struct exos_system *system, struct error *error);
+/* A miss of the measured program's on what it shares with one of them. */
+bool exos_peers_fault(struct exos_system *system, const struct aegis_exception *exception);
 /* Whether the plan has one of two operations. */
 bool exos_is_planned(const struct exos_system *system, operation_run *one, operation_run *other);
 operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_call, exos_run_trusting_call;
@@ -89,5 +95,10 @@ operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_c
 /* A scheduler, which has the slice, and programs beside the measured one; before the run. */
 enum error_code exos_make_scheduler(struct exos_system *system, struct error *error);
 operation_run exos_run_compute;
+
+/* ---- exos_revocation_operations.c ---- */
+/* A program that takes all frames; before the run. */
+enum error_code exos_make_hoarder(struct exos_system *system, struct error *error);
+operation_run exos_run_need_frame, exos_run_need_frame_of_deaf;
 
 #endif

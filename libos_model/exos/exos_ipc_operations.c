@@ -38,9 +38,34 @@ static void on_notice(struct aegis_environment *environment, enum aegis_notice n
     }
 }
 
-static const struct aegis_program pipe_program = {.name = "pipe", .main = pipe_main, .notice = on_notice};
-static const struct aegis_program counter_program = {.name = "counter", .main = counter_main, .notice = on_notice};
-static const struct aegis_program server_program = {.name = "server", .entered = server_entered};
+/* What a partner misses is what it shares, or its stack. */
+static enum r3000_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
+    struct exos_system *system = environment->state;
+    struct exos_ipc *sides[] = {&system->pipe.far, &system->counter.far, &system->server.far};
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        if (sides[i]->environment == environment && exos_ipc_fault(sides[i], exception)) {
+            return R3000_RETRY;
+        }
+    }
+    return exos_skip(environment, &system->profile.exos);
+}
+
+bool exos_peers_fault(struct exos_system *system, const struct aegis_exception *exception) {
+    struct exos_ipc *sides[] = {&system->pipe.near, &system->counter.near, &system->server.near};
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        if (sides[i]->environment != NULL && exos_ipc_fault(sides[i], exception)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct aegis_program pipe_program = {
+    .name = "pipe", .main = pipe_main, .exception = on_exception, .notice = on_notice};
+static const struct aegis_program counter_program = {
+    .name = "counter", .main = counter_main, .exception = on_exception, .notice = on_notice};
+static const struct aegis_program server_program = {
+    .name = "server", .entered = server_entered, .exception = on_exception};
 
 /* ---- what is measured ---- */
 
@@ -99,8 +124,12 @@ static enum error_code make_peer(struct exos_system *system, struct exos_peer *p
         return error->code;
     }
     peer->near = (struct exos_ipc){.environment = system->measured, .costs = &system->profile.ipc};
+    peer->near.shared = EXOS_SHARED_AT + system->shared_pages++ * AEGIS_PAGE;
     peer->far = (struct exos_ipc){.environment = peer->environment, .costs = &system->profile.ipc};
-    return exos_ipc_connect(&peer->near, &peer->far, error);
+    peer->near.stack_handle = system->stack_handle;
+    const enum error_code code = exos_ipc_connect(&peer->near, &peer->far, error);
+    system->stack_handle = peer->near.stack_handle;
+    return code;
 }
 
 enum error_code exos_make_peers(struct exos_system *system, struct error *error) {

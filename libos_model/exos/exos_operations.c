@@ -92,6 +92,16 @@ static void run_walk(struct operations *base) {
     }
 }
 
+/* Every line of a data cache with lines of that size. */
+static void run_scan(struct operations *base) {
+    enum { LINE_BYTES = 16 };
+    const struct exos_system *system = system_of(base);
+    uint32_t value = 0;
+    for (uint32_t at = 0; at < system->plan.pages * AEGIS_PAGE; at += LINE_BYTES) {
+        (void)r3000_load(system->aegis->cpu, EXOS_DATA_AT + at, 4, &value);
+    }
+}
+
 /* ---- a page's rights ---- */
 
 /* Below the library: a translation inserted anew. */
@@ -121,6 +131,7 @@ const struct operation exos_operations[] = {
     {"exception_protection", "a store to a read-only page, handled by the application", prepare_page, run_protection},
     {"transfer", "a protected control transfer to another environment, and one back", NULL, run_transfer},
     {"walk", "a load from each of `pages` pages", prepare_walk, run_walk},
+    {"scan", "a load from every 16 bytes of `pages` pages", prepare_walk, run_scan},
     {"protect", "the right to write a page taken away, and given back", prepare_protect, run_protect},
     {"dirty", "whether a page is dirty", exos_prepare_pages, exos_run_dirty},
     {"prot1", "a page protected from reading", exos_prepare_pages, exos_run_protect_one},
@@ -136,5 +147,9 @@ const struct operation exos_operations[] = {
     {"shm", "a counter in shared memory counted on by turns, there and back", NULL, exos_run_counter},
     {"lrpc", "a call of a server that is not trusted with registers, and its reply", NULL, exos_run_call},
     {"compute", "a slice's worth of computing, with `tickets` of six under a stride scheduler", NULL, exos_run_compute},
+    {"need_frame", "a frame, when a program has them all that gives back what it is asked for", NULL,
+     exos_run_need_frame},
+    {"need_frame_of_deaf", "a frame, when a program has them all that does not answer", NULL,
+     exos_run_need_frame_of_deaf},
     {"tlrpc", "a call of a server that is", NULL, exos_run_trusting_call},
     {0}};

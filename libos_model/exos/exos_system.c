@@ -136,6 +136,9 @@ static enum r3000_resume measured_exception(struct aegis_environment *environmen
     if (!past_library && exos_vm_fault(&system->vm, exception, &resume)) {
         return resume;
     }
+    if (exos_peers_fault(system, exception)) {
+        return R3000_RETRY;
+    }
     return exos_skip(environment, &system->profile.exos);
 }
 
@@ -166,6 +169,9 @@ static enum error_code begin(struct operations *base, const struct operations_pl
     system->vm.environment = system->measured;
     system->vm.costs = &system->profile.vm;
     enum error_code code = exos_make_peers(system, error);
+    if (code == OK && exos_is_planned(system, exos_run_need_frame, exos_run_need_frame_of_deaf)) {
+        code = exos_make_hoarder(system, error);
+    }
     if (code == OK) {
         code = exos_is_planned(system, exos_run_compute, NULL)
                    ? exos_make_scheduler(system, error)

@@ -67,17 +67,37 @@ static enum error_code bind_own(struct aegis_environment *environment, uint32_t 
 }
 
 enum error_code exos_ipc_connect(struct exos_ipc *first, struct exos_ipc *second, struct error *error) {
-    struct exo_handle stack, page, derived;
-    enum error_code code = bind_own(first->environment, EXOS_STACK_AT, &stack, error);
-    code = code == OK ? bind_own(second->environment, EXOS_STACK_AT, &stack, error) : code;
-    code = code == OK ? bind_own(first->environment, EXOS_SHARED_AT, &page, error) : code;
+    struct exo_handle *page = &first->page_handle, *derived = &second->page_handle;
+    enum error_code code = OK;
+    if (first->stack_handle.code == 0) {
+        code = bind_own(first->environment, EXOS_STACK_AT, &first->stack_handle, error);
+    }
+    code = code == OK ? bind_own(second->environment, EXOS_STACK_AT, &second->stack_handle, error) : code;
+    code = code == OK ? bind_own(first->environment, first->shared, page, error) : code;
     if (code == OK) {
-        code = aegis_derive(first->environment, &page, EXO_READ | EXO_WRITE, second->environment, &derived, error);
+        code = aegis_derive(first->environment, page, EXO_READ | EXO_WRITE, second->environment, derived, error);
     }
     first->other = second->environment;
     second->other = first->environment;
     second->serves = true;
-    return code == OK ? aegis_tlb_insert(second->environment, EXOS_SHARED_AT, &derived, true, error) : code;
+    second->shared = first->shared;
+    return code == OK ? aegis_tlb_insert(second->environment, first->shared, derived, true, error) : code;
+}
+
+bool exos_ipc_fault(struct exos_ipc *ipc, const struct aegis_exception *exception) {
+    struct r3000 *cpu = ipc->environment->aegis->cpu;
+    const uint32_t page = exception->bad_address & R3000_HI_VPN;
+    const bool missing = exception->code == R3000_TLBL || exception->code == R3000_TLBS;
+    if (!missing || (page != EXOS_STACK_AT && page != ipc->shared)) {
+        return false;
+    }
+    const bool bound =
+        aegis_tlb_insert(ipc->environment, page, page == EXOS_STACK_AT ? &ipc->stack_handle : &ipc->page_handle, true,
+                         NULL) == OK;
+    for (uint32_t i = 0; i < 3; i++) {
+        (void)r3000_load(cpu, AEGIS_SAVE_AREA_AT + AEGIS_SAVE_SCRATCH + 4 * i, 4, &cpu->registers[R3000_T0 + i]);
+    }
+    return bound;
 }
 
 /* ---- yielding to the other ---- */
@@ -101,14 +121,14 @@ void exos_ipc_yield(struct exos_ipc *ipc) {
 void exos_counter_take(struct exos_ipc *ipc, bool odd) {
     uint32_t counter = 0;
     for (;;) {
-        counter = load(ipc, EXOS_SHARED_AT + EXOS_SHARED_COUNTER);
+        counter = load(ipc, ipc->shared + EXOS_SHARED_COUNTER);
         step(ipc, &ipc->costs->counter);
         if ((counter % 2 == 1) == odd) {
             break;
         }
         exos_ipc_yield(ipc);
     }
-    store(ipc, EXOS_SHARED_AT + EXOS_SHARED_COUNTER, counter + 1);
+    store(ipc, ipc->shared + EXOS_SHARED_COUNTER, counter + 1);
 }
 
 /* ---- a pipe ---- */
@@ -138,7 +158,7 @@ static uint32_t ring_place(uint32_t ring, uint32_t position) {
 }
 
 void exos_pipe_write(struct exos_ipc *ipc, enum exos_shared ring, const uint32_t *words, uint32_t count) {
-    const uint32_t at = EXOS_SHARED_AT + (uint32_t)ring;
+    const uint32_t at = ipc->shared + (uint32_t)ring;
     enter_procedure(ipc);
     uint32_t head = load(ipc, at + RING_HEAD);
     while (EXOS_RING_BYTES - (head - load(ipc, at + RING_TAIL)) < count * WORD) {
@@ -156,7 +176,7 @@ void exos_pipe_write(struct exos_ipc *ipc, enum exos_shared ring, const uint32_t
 }
 
 uint32_t exos_pipe_read(struct exos_ipc *ipc, enum exos_shared ring, uint32_t *words, uint32_t count) {
-    const uint32_t at = EXOS_SHARED_AT + (uint32_t)ring;
+    const uint32_t at = ipc->shared + (uint32_t)ring;
     enter_procedure(ipc);
     uint32_t tail = load(ipc, at + RING_TAIL), head = 0;
     while ((head = load(ipc, at + RING_HEAD)) == tail) {

@@ -18,7 +18,7 @@ struct exos_ipc_costs {
 };
 extern const struct param exos_ipc_cost_params[];
 
-/* Where the shared page and the stack lie in both environments. */
+/* Where shared pages lie, one behind the other, and the stack, in every environment. */
 #define EXOS_SHARED_AT UINT32_C(0x20000000)
 #define EXOS_STACK_AT UINT32_C(0x7ff00000)
 /* ... and what in the shared page: a counter, two rings. */
@@ -29,14 +29,22 @@ enum { EXOS_RING_BYTES = 1024 };
 struct exos_ipc {
     struct aegis_environment *environment, *other;
     struct exos_ipc_costs *costs;
-    bool inlined;   /* a pipe's procedures are expanded where they are called */
-    bool serves;    /* works for the other's request */
-    uint32_t depth; /* words on the stack */
+    struct exo_handle stack_handle, page_handle; /* to bind them again after a miss */
+    uint32_t shared;                             /* the shared page: EXOS_SHARED_AT, or a page behind it */
+    bool inlined;                                /* a pipe's procedures are expanded where they are called */
+    bool serves;                                 /* works for the other's request */
+    uint32_t depth;                              /* words on the stack */
     uint64_t yields;
 };
 
-/* Makes the shared page and both stacks, before the run. ERR_EXHAUSTED. */
+/* Makes the shared page, at first->shared in both, and the stacks, before the run. An
+ * environment with several partners has a page with each and one stack: a side whose
+ * stack_handle is set keeps it. ERR_EXHAUSTED. */
 enum error_code exos_ipc_connect(struct exos_ipc *first, struct exos_ipc *second, struct error *error);
+
+/* A miss on the shared page or the stack, which the software TLB has lost to another page:
+ * bound again. False: it is about neither. */
+bool exos_ipc_fault(struct exos_ipc *ipc, const struct aegis_exception *exception);
 
 /* Gives the rest of the slice to the other side. Across it the library saves the registers
  * that its caller expects to keep, as for any procedure call. */

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 
 #include "libos_model/exos/page_table.h"
+#include "sim/random.h"
 
 const char *const exos_table_names[] = {"linear", "hashed", NULL};
+const char *const exos_frames_names[] = {"any", "colored", "random", NULL};
 
 #define VM_COST(name, text)                                                                                            \
     { .key = #name, .type = PARAM_COST, .offset = offsetof(struct exos_vm_costs, name), .help = text }
@@ -15,6 +17,12 @@ const struct param exos_vm_cost_params[] = {
      .default_text = "linear",
      .choices = exos_table_names,
      .help = "the form of the application's page table"},
+    {.key = "frames",
+     .type = PARAM_CHOICE,
+     .offset = offsetof(struct exos_vm_costs, frames),
+     .default_text = "any",
+     .choices = exos_frames_names,
+     .help = "which frames it asks for: any, by color of the cache, by name at random"},
     VM_COST(lookup, "finding an address in the library's map of its address space, on a call"),
     VM_COST(page_walk, "the address of a page's entry in the page table"),
     VM_COST(hash_probe, "one look into a hashed page table"),
@@ -46,13 +54,39 @@ static enum error_code make_table(struct exos_vm *vm, uint64_t pages, struct err
     return code;
 }
 
+/* The free map, which every environment can read, says which names to ask for. */
+static enum error_code take_at_random(struct exos_vm *vm, struct exo_handle *handle, uint64_t *physical,
+                                      struct error *error) {
+    if (vm->draw == NULL) {
+        vm->draw = random_stream_create("exos.frames");
+    }
+    const uint64_t frames = vm->environment->aegis->frame_count;
+    for (uint64_t tries = 0; tries < 64 * frames; tries++) {
+        const uint64_t wanted = random_below(vm->draw, frames) * AEGIS_PAGE;
+        if (aegis_frame_is_free(vm->environment, wanted)) {
+            return aegis_frame_allocate(vm->environment, wanted, AEGIS_ANY_COLOR, handle, physical, error);
+        }
+    }
+    return error_set(error, ERR_EXHAUSTED, "no frame is free");
+}
+
+static enum error_code take_frame(struct exos_vm *vm, struct exo_handle *handle, uint64_t *physical,
+                                  struct error *error) {
+    if (vm->costs->frames == EXOS_FRAMES_RANDOM) {
+        return take_at_random(vm, handle, physical, error);
+    }
+    const uint32_t color = (uint32_t)(vm->pages % vm->environment->aegis->config.page_colors);
+    return aegis_frame_allocate(vm->environment, 0, vm->costs->frames == EXOS_FRAMES_COLORED ? color : AEGIS_ANY_COLOR,
+                                handle, physical, error);
+}
+
 /* One more page. It is bound for writing, and then kept from it: what comes back with the
  * first store was checked already. */
 static enum error_code add_page(struct exos_vm *vm, struct error *error) {
     const uint32_t address = exos_vm_page(vm->pages);
     struct exo_handle *handle = &vm->handles[vm->pages];
     uint64_t physical = 0;
-    enum error_code code = aegis_frame_allocate(vm->environment, 0, AEGIS_ANY_COLOR, handle, &physical, error);
+    enum error_code code = take_frame(vm, handle, &physical, error);
     if (code == OK) {
         code = aegis_tlb_insert(vm->environment, address, handle, true, error);
     }
@@ -86,6 +120,7 @@ enum error_code exos_vm_grow(struct exos_vm *vm, uint64_t pages, struct error *e
 
 void exos_vm_free(struct exos_vm *vm) {
     free(vm->handles);
+    random_stream_free(vm->draw);
 }
 
 /* ---- what an application asks and changes ---- */

@@ -22,11 +22,18 @@ struct exos_vm_costs {
     struct cost protect, protect_page;
     struct cost trap; /* a protection trap: to the application's handler and back */
     int page_table;   /* enum exos_table */
+    int frames;       /* enum exos_frames */
 };
 extern const struct param exos_vm_cost_params[];
 
 enum exos_table { EXOS_TABLE_LINEAR, EXOS_TABLE_HASHED };
 extern const char *const exos_table_names[];
+
+/* Which frames an application asks for: whatever is free; of the color that its page
+ * needs to have a place of its own in the cache; or by name, of those free, at random: what
+ * a kernel that does not know of colors hands out once its memory has been in use. */
+enum exos_frames { EXOS_FRAMES_ANY, EXOS_FRAMES_COLORED, EXOS_FRAMES_RANDOM };
+extern const char *const exos_frames_names[];
 
 /* A page table entry: frame number, and what follows. */
 #define EXOS_PTE_FRAME UINT32_C(0xfffff000)
@@ -49,6 +56,7 @@ struct exos_vm {
     struct exo_handle *handles; /* by page */
     exos_trap_handler *on_trap; /* NULL: the instruction is skipped */
     void *context;              /* the handler's */
+    struct random_stream *draw; /* for frames at random; NULL: none yet */
     uint64_t traps, misses, dirtied, probes;
 };
 

@@ -2,6 +2,8 @@
 #ifndef STILLSUIT_TESTS_HW_R3000_FIXTURE_H
 #define STILLSUIT_TESTS_HW_R3000_FIXTURE_H
 
+#include <stdio.h>
+
 #include "hw/r3000/r3000.h"
 #include "tests/hw/pcie_fixture.h"
 
@@ -43,14 +45,18 @@ static inline enum r3000_resume r3000_fixture_general(void *os, struct r3000 *fr
     return r3000_fixture_handle();
 }
 
-/* Runs `body` in user mode to its end. */
-static inline void r3000_fixture_run(void (*body)(void *argument)) {
-    r3000_machine = make_machine("memory: {size: 16 MiB}\n"
-                                 "core: {count: 1, clock: 25 MHz}\n"
-                                 "cache: {model: flat, flat_cycles: 0 cycles}\n"
-                                 "iommu: {mode: off}\n"
-                                 "r3000: {exception_cycles: 3 cycles, write_cycles: 5 cycles, write_buffer_entries: 4,"
-                                 " uncached_cycles: 15 cycles}\n");
+/* Runs `body` in user mode to its end, on a processor with those keys beside. */
+static inline void r3000_fixture_run_with(void (*body)(void *argument), const char *keys) {
+    char text[512];
+    (void)snprintf(text, sizeof text,
+                   "memory: {size: 16 MiB}\n"
+                   "core: {count: 1, clock: 25 MHz}\n"
+                   "cache: {model: flat, flat_cycles: 0 cycles}\n"
+                   "iommu: {mode: off}\n"
+                   "r3000: {exception_cycles: 3 cycles, write_cycles: 5 cycles, write_buffer_entries: 4,"
+                   " uncached_cycles: 15 cycles%s}\n",
+                   keys);
+    r3000_machine = make_machine(text);
     cpu = r3000_machine->r3000[0];
     r3000_component = ledger_declare(&(struct ledger_declaration){"user", "cpu", NULL, NULL});
     const struct r3000_vectors vectors = {.refill = r3000_fixture_refill, .general = r3000_fixture_general};
@@ -63,6 +69,10 @@ static inline void r3000_fixture_run(void (*body)(void *argument)) {
 
 static inline void r3000_fixture_enter(void) {
     cpu_work_for(r3000_main, r3000_component, NULL);
+}
+
+static inline void r3000_fixture_run(void (*body)(void *argument)) {
+    r3000_fixture_run_with(body, "");
 }
 
 /* Kernel mode for the test's own sake: writes a TLB entry at an index. */

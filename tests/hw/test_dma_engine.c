@@ -1,5 +1,5 @@
 /* test_dma_engine.c: the engine's times in closed form, its modes and bounds, and
- * how far the published figures of pcie-bench are (reference/hardware.yaml). */
+ * how far the published figures of pcie-bench are (configs/papers/hardware.yaml). */
 #include <math.h>
 #include <stdlib.h>
 

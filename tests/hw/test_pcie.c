@@ -27,7 +27,7 @@ Test(pcie, sizes_follow_the_bandwidth_model) {
     cr_expect_eq(pcie_serialize(probe.link, 1000), gen3_x8_time(1000));
 }
 
-/* reference/hardware.yaml, pcie.bandwidth_model.effective_gbps: what acknowledgements
+/* pcie-bench, effective rates by generation, lanes and payload: what acknowledgements
  * and credits leave to packets. */
 Test(pcie, effective_rates_are_the_published_ones) {
     static const struct {

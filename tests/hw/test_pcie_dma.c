@@ -45,7 +45,7 @@ Test(pcie_dma, a_read_takes_link_root_and_link) {
     cr_expect_eq(read.bytes[0], 0xad);
     cr_expect_eq(read.bytes[3], 0xde);
     cr_expect_eq(probe.function.dma_read_bytes, 8);
-    /* reference/hardware.yaml: read_8_warm without a DMA engine. */
+    /* pcie-bench: an 8 B read, warm, without the DMA engine. */
     cr_expect(fabs(sim_time_ns(read.done) - 413.0) < 0.5, "%.2f ns", sim_time_ns(read.done));
 }
 

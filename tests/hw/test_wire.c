@@ -45,7 +45,7 @@ static struct frame *make_frame(uint32_t length_bytes, uint8_t mark) {
     return frame;
 }
 
-/* reference/ethernet: time on the wire at 10 Gb/s by frame size with FCS. */
+/* IEEE 802.3: time on the wire at 10 Gb/s by frame size with FCS. */
 Test(wire, frame_times_at_10_gbps) {
     static const struct {
         uint32_t bytes_with_fcs;

@@ -22,7 +22,7 @@ static void run(const struct aegis_program *first, const struct aegis_program *s
     exos_fixture_costs("exos-1995.yaml", exos_cost_params, &exos_costs);
     struct aegis_environment *alice = fixture_environment(first->name, first, 1);
     struct aegis_environment *bob = fixture_environment(second->name, second, 0);
-    near = (struct exos_ipc){.environment = alice, .costs = &ipc_costs};
+    near = (struct exos_ipc){.environment = alice, .costs = &ipc_costs, .shared = EXOS_SHARED_AT};
     far = (struct exos_ipc){.environment = bob, .costs = &ipc_costs};
     cr_assert_eq(exos_ipc_connect(&near, &far, &error), OK, "%s", error.text);
     fixture_run(2 * SIM_S);
@@ -80,6 +80,13 @@ Test(exos_ipc, a_pipe_keeps_words_and_order_and_waits_when_it_is_full) {
 
 /* ---- a counter ---- */
 
+static unsigned misses;
+static enum r3000_resume on_miss(struct aegis_environment *environment, const struct aegis_exception *exception) {
+    misses++;
+    cr_assert(exos_ipc_fault(environment == near.environment ? &near : &far, exception));
+    return R3000_RETRY;
+}
+
 static void count_even(struct aegis_environment *environment) {
     uint32_t counter = 0;
     for (uint32_t i = 0; i < ROUNDS; i++) {
@@ -135,4 +142,26 @@ Test(exos_ipc, a_call_that_does_not_trust_keeps_its_registers) {
     static const struct aegis_program server = {.name = "server", .entered = clobber};
     run(&client, &server);
     cr_expect_eq(finished, 1);
+}
+
+/* Nothing but the hardware's TLB remembers a page, and it is emptied by and by. */
+static void count_and_evict(struct aegis_environment *environment) {
+    for (uint32_t i = 0; i < ROUNDS / 10; i++) {
+        exos_counter_take(&near, false);
+        exos_ipc_yield(&near);
+        for (unsigned entry = 0; entry < R3000_TLB_ENTRIES_MAX; entry++) {
+            environment->aegis->cpu->tlb[entry] = (struct r3000_tlb_entry){R3000_KSEG0 | entry << R3000_PAGE_BITS, 0};
+        }
+    }
+    finished++;
+}
+Test(exos_ipc, what_the_tlb_has_lost_is_bound_again) {
+    static const struct aegis_program even = {
+        .name = "even", .main = count_and_evict, .exception = on_miss, .notice = on_notice};
+    static const struct aegis_program odd = {
+        .name = "odd", .main = count_odd, .exception = on_miss, .notice = on_notice};
+    config.stlb_entries = 0;
+    run(&even, &odd);
+    cr_expect_eq(finished, 1);
+    cr_expect_gt(misses, 2 * (ROUNDS / 10));
 }
