@@ -149,7 +149,7 @@ Test(plot, where_narrows_what_is_drawn) {
 
 Test(plot, a_line_can_be_relative_to_a_system) {
     configure("  - {kind: lines, name: ratio, x: size, xscale: log, relative_to: arrakis}\n");
-    draw(OK, "plot:");
+    draw(OK, "");
     expect_in_file("ratio.dat", "64 0.833333333 0\n");
     expect_in_file("ratio.dat", "64 1 0\n");
     configure("  - {kind: lines, name: ratio, x: size, xscale: log, relative_to: arakis}\n");
