@@ -1,17 +1,20 @@
 /* A point with a kernel and a program that repeats operations: a null system call, an
- * exception, a control transfer. No network, no clients. */
+ * exception, a control transfer. No clients; operations over a wire have a second machine
+ * with the same system at its far end. */
 #include <string.h>
 
 #include "experiment/operation_types.h"
 #include "experiment/point_kinds.h"
 #include "experiment/results.h"
 #include "hw/machine.h"
+#include "hw/wire.h"
 #include "sim/engine.h"
 #include "sim/random.h"
 
 struct kernel_settings {
     const struct config_node *operation;
-    uint64_t pages, tickets;
+    uint64_t pages, tickets, round_trips, others;
+    const struct config_node *wire;
 };
 const struct param point_kernel_params[] = {
     {"operation", PARAM_NODE, offsetof(struct kernel_settings, operation), "", NULL, NULL, NULL,
@@ -20,14 +23,22 @@ const struct param point_kernel_params[] = {
      "For operations on a number of pages: how many"},
     {"tickets", PARAM_INTEGER, offsetof(struct kernel_settings, tickets), "1", "1", "3", NULL,
      "For operations under a proportional-share scheduler: the measured program's share, of 3 + 2 + 1"},
+    {"wire", PARAM_NODE, offsetof(struct kernel_settings, wire), "", NULL, NULL, NULL,
+     "For operations over a wire: the link to a second machine with the same system (rate, propagation)"},
+    {"round_trips", PARAM_INTEGER, offsetof(struct kernel_settings, round_trips), "1", "1", "100000", NULL,
+     "For operations over a wire: there and back so often in a repetition"},
+    {"others", PARAM_INTEGER, offsetof(struct kernel_settings, others), "0", "0", "15", NULL,
+     "For operations over a wire: programs that compute at the far end, beside the one that answers"},
     {0},
 };
 
 struct kernel_bench {
     const struct plan_point *point;
-    struct machine *machine;
-    struct operations *system;
+    struct machine *machine, *far_machine;
+    struct operations *system, *far_system; /* far: at the other end of the wire, or NULL */
+    struct link *wire;
     struct ledger *ledger;
+    const struct config_node *wire_node;
     struct operations_plan plan;
     bool measuring, limit_reached, failed;
     uint64_t completed;
@@ -82,6 +93,9 @@ static void read_operations(struct kernel_bench *bench, const struct operations_
     const struct config_node *node = settings.operation;
     bench->plan.pages = settings.pages;
     bench->plan.tickets = settings.tickets;
+    bench->plan.round_trips = settings.round_trips;
+    bench->plan.others = settings.others;
+    bench->wire_node = settings.wire;
     if (node == NULL) {
         diagnostics_at(diagnostics, kernel != NULL ? kernel : root,
                        "kernel.operation is missing: what a repetition does");
@@ -94,11 +108,65 @@ static void read_operations(struct kernel_bench *bench, const struct operations_
     }
 }
 
+/* ---- the far end ---- */
+
+static struct port *adapter(const struct machine *machine) {
+    struct port *port = NULL;
+    for (unsigned i = 0; i < machine->device_count && port == NULL; i++) {
+        struct device *device = machine->devices[i];
+        port = device->ops->network_port != NULL ? device->ops->network_port(device, 0) : NULL;
+    }
+    return port;
+}
+
+static bool needs_wire(const struct kernel_bench *bench, const struct operations_ops *ops) {
+    bool needs = false;
+    for (size_t i = 0; i < bench->plan.count; i++) {
+        needs = needs || bench->plan.sequence[i]->run == ops->over_wire;
+    }
+    return needs;
+}
+
+/* A second machine with the same system, and the wire. */
+static void build_far_end(struct kernel_bench *bench, const struct operations_ops *ops,
+                          struct diagnostics *diagnostics) {
+    const struct config_node *root = config_root(bench->point->config);
+    struct link_config link = {0};
+    if (bench->wire_node == NULL) {
+        diagnostics_at(diagnostics, config_get(root, "kernel"),
+                       "kernel.wire is missing: what is to be repeated needs the link to a second machine");
+        return;
+    }
+    if (!config_bind(bench->wire_node, link_params, &link, diagnostics) ||
+        !machine_create(config_get(root, "machine"), &bench->far_machine, diagnostics)) {
+        return;
+    }
+    struct port *near = adapter(bench->machine), *far = adapter(bench->far_machine);
+    if (near == NULL) {
+        diagnostics_at(diagnostics, bench->wire_node, "kernel.wire: the machine has no device with a network port");
+        return;
+    }
+    bench->wire = link_create("wire", &link);
+    link_connect(bench->wire, near, far);
+    bench->far_system = ops->create(bench->far_machine, bench->point->system_node, diagnostics);
+}
+
+static void build_network(struct kernel_bench *bench, const struct operations_ops *ops,
+                          struct diagnostics *diagnostics) {
+    const bool needed = needs_wire(bench, ops);
+    if (!needed && bench->plan.count > 0 && bench->wire_node != NULL) {
+        diagnostics_at(diagnostics, bench->wire_node, "kernel.wire: has no effect: nothing that is repeated uses it");
+    } else if (needed && bench->machine != NULL && bench->system != NULL) {
+        build_far_end(bench, ops, diagnostics);
+    }
+}
+
 static bool build(struct kernel_bench *bench, const struct plan_point *point, struct diagnostics *diagnostics) {
     memset(bench, 0, sizeof *bench);
     bench->point = point;
     random_seed(point->seed);
     operation_types_declare_components();
+    wire_declare_components();
     bench->ledger = ledger_create("operations");
     const size_t errors = diagnostics->errors;
     const struct config_node *root = config_root(point->config);
@@ -117,6 +185,7 @@ static bool build(struct kernel_bench *bench, const struct plan_point *point, st
     if (ops != NULL) {
         read_operations(bench, ops, diagnostics);
         bench->system = ops->create(bench->machine, point->system_node, diagnostics);
+        build_network(bench, ops, diagnostics);
     }
     return diagnostics->errors == errors && bench->system != NULL;
 }
@@ -134,6 +203,9 @@ static void on_completed(void *context) {
     if (!bench->measuring && bench->completed >= bench->point->run.warmup_requests) {
         bench->measuring = true;
         machine_reset_stats(bench->machine);
+        if (bench->wire != NULL) {
+            link_reset_stats(bench->wire);
+        }
         bench->system->ops->reset_stats(bench->system);
         ledger_record(bench->ledger, true);
     } else if (bench->measuring && ledger_completed(bench->ledger) >= bench->point->run.requests) {
@@ -154,9 +226,19 @@ static void on_limit(void *context) {
     sim_stop();
 }
 
-static enum error_code simulate(struct kernel_bench *bench, struct error *error) {
+static enum error_code begin(struct kernel_bench *bench, struct error *error) {
     const struct operations_meter meter = {bench->ledger, on_completed, on_failed, bench};
-    const enum error_code code = bench->system->ops->begin(bench->system, &bench->plan, &meter, error);
+    enum error_code code = bench->system->ops->begin(bench->system, &bench->plan, &meter, error);
+    if (code == OK && bench->far_system != NULL) {
+        struct operations_plan answering = bench->plan;
+        answering.answers = true;
+        code = bench->far_system->ops->begin(bench->far_system, &answering, &meter, error);
+    }
+    return code;
+}
+
+static enum error_code simulate(struct kernel_bench *bench, struct error *error) {
+    const enum error_code code = begin(bench, error);
     if (code != OK) {
         return code;
     }
@@ -206,6 +288,9 @@ static void write_results(FILE *out, struct kernel_bench *bench) {
     struct results_sink sink = {out, point, sim_now()};
     const struct stats_sink stats_sink = results_stats_sink(&sink);
     machine_visit_stats(bench->machine, &stats_sink);
+    if (bench->wire != NULL) {
+        link_visit_stats(bench->wire, &stats_sink);
+    }
     bench->system->ops->visit_stats(bench->system, &stats_sink);
     struct unused_visit visit = {out, point};
     bench->system->ops->visit_costs(bench->system, visit_cost, &visit);

@@ -32,8 +32,11 @@ struct operation {
 struct operations_plan {
     const struct operation *sequence[OPERATIONS_SEQUENCE_MAX]; /* in this order */
     size_t count;
-    uint64_t pages;   /* for operations on a number of pages */
-    uint64_t tickets; /* for operations under a proportional-share scheduler */
+    uint64_t pages;       /* for operations on a number of pages */
+    uint64_t tickets;     /* for operations under a proportional-share scheduler */
+    uint64_t round_trips; /* for operations over a wire */
+    bool answers;         /* this is the far end: it repeats nothing, and answers what comes */
+    uint64_t others;      /* programs that compute beside the one that answers */
 };
 
 /* Counts repetitions; the experiment's. */
@@ -52,6 +55,7 @@ struct operations_ops {
     const struct param *profile_params; /* of `profile:`; ends with {0} */
     const struct param *params;         /* of the system's own entry, beside type and profile */
     const struct operation *operations; /* ends with {0} */
+    operation_run *over_wire;           /* the one of them that needs a far end; NULL: none does */
     void (*declare_components)(void);
     /* Builds on a machine (NULL: only checks the configuration, and returns NULL). The
      * caller frees with `destroy`. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel_model/exo/aegis_network.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/revocation.h"
 #include "kernel_model/exo/slice.h"
@@ -51,6 +52,8 @@ const struct param aegis_params[] = {
      "pages that stay with an environment whatever is revoked (SOSP'95: 5 to 10); its save area is one"},
     {"page_colors", PARAM_INTEGER, offsetof(struct aegis_config, page_colors), "16", "1", "4096", NULL,
      "colors of frames: bytes of the direct-mapped cache by bytes of a page (64 KiB: 16)"},
+    {"packet_handlers", PARAM_BOOL, offsetof(struct aegis_config, packet_handlers), "false", NULL, NULL, NULL,
+     "packets may be answered by code that was downloaded into the kernel"},
     {"revoke_time", PARAM_TIME, offsetof(struct aegis_config, revoke_time), "0 us", "0 us", "10 s", NULL,
      "when no frame is free, who holds most is asked for one, to be given back by then; 0: nobody is asked"},
     {0}};
@@ -63,10 +66,12 @@ void aegis_declare_components(void) {
                                                       {"exo_binding", "cpu", "Secure bindings", NULL},
                                                       {"exo_slice", "cpu", "Time slices", NULL},
                                                       {"exo_revocation", "cpu", "Revocation", NULL},
+                                                      {"exo_network", "cpu", "Packets: driver and rings", NULL},
                                                       {0}};
-    ledger_component out[7];
+    ledger_component out[8];
     ledger_declare_all(table, out);
-    aegis_components = (struct aegis_components){out[0], out[1], out[2], out[3], out[4], out[5], out[6]};
+    exo_download_declare_components();
+    aegis_components = (struct aegis_components){out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7]};
 }
 
 /* ---- life ---- */
@@ -141,6 +146,7 @@ void aegis_free(struct aegis *aegis) {
     }
     r3000_timer_start(aegis->cpu, 0);
     context_kill(aegis->interrupt);
+    aegis_network_free(aegis);
     aegis_binding_fini(aegis);
     exo_kernel_free(aegis->kernel);
     free(aegis->slices);
@@ -178,6 +184,7 @@ static void visit_counters(const struct stats_sink *sink, const char *instance, 
 
 void aegis_visit_stats(const struct aegis *aegis, const struct stats_sink *sink) {
     exo_visit_stats(aegis->kernel, sink);
+    aegis_network_visit_stats(aegis, sink);
     visit_counters(sink, "aegis", &aegis->counters);
     stats_counter(sink, "aegis", "stlb_hits", aegis->stlb.hits);
     stats_counter(sink, "aegis", "stlb_misses", aegis->stlb.misses);
@@ -195,6 +202,7 @@ void aegis_visit_stats(const struct aegis *aegis, const struct stats_sink *sink)
 
 void aegis_reset_stats(struct aegis *aegis) {
     memset(&aegis->counters, 0, sizeof aegis->counters);
+    aegis_network_reset_stats(aegis);
     aegis->stlb.hits = aegis->stlb.misses = aegis->stlb.inserts = aegis->stlb.conflicts = 0;
     for (struct aegis_environment *at = aegis->environments; at != NULL; at = at->next) {
         memset(&at->counters, 0, sizeof at->counters);

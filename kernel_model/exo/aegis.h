@@ -54,6 +54,7 @@ struct aegis_config {
     uint64_t excess_threshold; /* ticks that an overrun may last before the environment is destroyed */
     uint64_t guaranteed_pages; /* that stay with an environment whatever is revoked */
     uint64_t page_colors;      /* of the cache, for allocation by color */
+    bool packet_handlers;      /* packets may be answered by code that was downloaded */
     sim_time revoke_time;      /* when no frame is free, who holds most is asked for one by then; 0: nobody is */
 };
 extern const struct param aegis_params[];
@@ -177,6 +178,7 @@ struct aegis {
     struct aegis_environment *current;   /* whose time it is; NULL: idle */
     sim_time since, idle;
     struct context *interrupt;
+    struct aegis_network *network;         /* NULL: none; see aegis_network.h */
     struct aegis_binding **frame_bindings; /* by frame number */
     uint64_t frame_count;
     struct aegis_slice *slices;
@@ -223,7 +225,7 @@ ledger_component aegis_user_work(struct aegis_environment *environment, ledger_c
 
 /* Components, all under "cpu". */
 struct aegis_components {
-    ledger_component trap, stlb, dispatch, transfer, binding, slice, revocation;
+    ledger_component trap, stlb, dispatch, transfer, binding, slice, revocation, network;
 };
 extern struct aegis_components aegis_components;
 void aegis_declare_components(void);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kernel_model/exo/aegis.h"
+#include "kernel_model/exo/aegis_network.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/revocation.h"
 #include "kernel_model/exo/slice.h"
@@ -120,6 +121,7 @@ void aegis_environment_destroy(struct aegis_environment *environment) {
     (void)sim_cancel(&environment->revoke_deadline);
     aegis_transfer_forget(environment);
     aegis_slice_forget(environment);
+    aegis_network_forget(environment);
     context_kill(environment->main);
     context_kill(environment->entry);
     context_kill(environment->notifier);

@@ -4,6 +4,7 @@
  * The number of instructions on each path is what its calls add up to: loads, stores
  * and CP0 moves as they stand here, plus the step's cost from the profile. */
 #include "kernel_model/exo/aegis.h"
+#include "kernel_model/exo/aegis_network.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/revocation.h"
 #include "kernel_model/exo/slice.h"
@@ -177,13 +178,18 @@ static void bury(struct aegis *aegis) {
     }
 }
 
-/* Lines: the timer; 0, raised by the kernel itself: somebody has a notice. */
+/* Lines: the timer; the network adapter; 0, raised by the kernel itself: somebody has a notice. */
 static void serve(struct aegis *aegis) {
     struct r3000 *cpu = aegis->cpu;
     bury(aegis);
     if ((cpu->cause >> R3000_CAUSE_PENDING_SHIFT & 1U << R3000_TIMER_LINE) != 0) {
         r3000_acknowledge(cpu, R3000_TIMER_LINE);
         aegis_slice_tick(aegis);
+        return;
+    }
+    if ((cpu->cause >> R3000_CAUSE_PENDING_SHIFT & 1U << LANCE_DRIVER_LINE) != 0) {
+        r3000_acknowledge(cpu, LANCE_DRIVER_LINE);
+        aegis_network_serve(aegis);
         return;
     }
     r3000_acknowledge(cpu, 0);

@@ -42,10 +42,11 @@ void ultrix_declare_components(void) {
                                                       {"ultrix_memory", "cpu", "Memory management", NULL},
                                                       {"ultrix_scheduler", "cpu", "Sleep, wakeup, switch", NULL},
                                                       {"ultrix_pipe", "cpu", "Files and pipes", NULL},
+                                                      {"ultrix_network", "cpu", "Network", NULL},
                                                       {0}};
-    ledger_component out[6];
+    ledger_component out[7];
     ledger_declare_all(table, out);
-    ultrix_components = (struct ultrix_components){out[0], out[1], out[2], out[3], out[4], out[5]};
+    ultrix_components = (struct ultrix_components){out[0], out[1], out[2], out[3], out[4], out[5], out[6]};
 }
 
 /* ---- life ---- */

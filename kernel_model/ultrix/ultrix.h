@@ -14,7 +14,7 @@
  * of simulated memory. A profile gives the rest (struct ultrix_costs). No clock
  * interrupts: the published times are the best of many.
  *
- * ultrix_trap.c: in and out. ultrix_signal.c, ultrix_vm.c, ultrix_sched.c, ultrix_pipe.c:
+ * ultrix_net.h: UDP. ultrix_trap.c: in and out. ultrix_signal.c, ultrix_vm.c, ultrix_sched.c, ultrix_pipe.c:
  * what it does there. ultrix_system.c: as operations to be measured. */
 #ifndef STILLSUIT_KERNEL_MODEL_ULTRIX_ULTRIX_H
 #define STILLSUIT_KERNEL_MODEL_ULTRIX_ULTRIX_H
@@ -73,6 +73,7 @@ struct ultrix_process {
     unsigned asid;
     uint64_t u_area, data_table, stack_table; /* physical */
     uint64_t data_pages;
+    uint32_t status;       /* of the processor, kept while it sleeps */
     uint32_t pending;      /* signals, a bit each: what the word in its u-area says */
     const void *sleeps_on; /* NULL: runs, or can */
     bool started;
@@ -89,7 +90,7 @@ struct ultrix_pipe {
 };
 
 struct ultrix_components {
-    ledger_component trap, system_call, signal, memory, scheduler, pipe;
+    ledger_component trap, system_call, signal, memory, scheduler, pipe, network;
 };
 extern struct ultrix_components ultrix_components;
 void ultrix_declare_components(void);
@@ -98,11 +99,12 @@ struct ultrix {
     struct machine *machine;
     struct r3000 *cpu;
     struct frames *frames;
-    struct ultrix_costs *costs; /* the caller's */
-    uint64_t globals;           /* physical: run queues, table of system calls */
-    struct ultrix_process *current, *run_queue;
-    struct request *request; /* what the machine works for */
+    struct ultrix_costs *costs;                 /* the caller's */
+    uint64_t globals;                           /* physical: run queues, table of system calls */
+    struct ultrix_process *current, *run_queue; /* current NULL: idle */
+    struct request *request;                    /* what the machine works for */
     unsigned asids;
+    struct context *interrupt; /* NULL: no device interrupts */
     struct ultrix_counters {
         uint64_t system_calls, traps, refills, signals, switches, wakeups;
     } counters;
@@ -149,6 +151,10 @@ void ultrix_store(struct ultrix *ultrix, uint64_t physical, uint32_t value);
 /* A trap's frame on the kernel stack: all registers there, and back before rfe. */
 void ultrix_trap_enter(struct ultrix *ultrix);
 void ultrix_trap_leave(struct ultrix *ultrix);
+/* A device's interrupt: the frame goes to who runs, or to the idle loop's area; at its end
+ * somebody that it has woken runs, if nobody did. */
+void ultrix_interrupt_enter(struct ultrix *ultrix, uint64_t idle_area);
+void ultrix_interrupt_leave(struct ultrix *ultrix, uint64_t idle_area);
 /* From libc's stub into a system call's own code, as `component`; and back. */
 void ultrix_call_begin(struct ultrix_process *process, ledger_component component);
 void ultrix_call_end(struct ultrix_process *process);
@@ -163,6 +169,8 @@ enum r3000_resume ultrix_fault(struct ultrix_process *process, enum r3000_code c
 /* ultrix_sched.c: the calling process waits until somebody wakes that channel. */
 void ultrix_sleep(struct ultrix_process *process, const void *channel);
 void ultrix_wakeup(struct ultrix *ultrix, struct ultrix_process *process);
+/* Nobody ran: the next process does, when the interrupt is over. */
+void ultrix_end_idle(struct ultrix *ultrix);
 void ultrix_process_body(void *argument);
 
 #endif

@@ -215,6 +215,28 @@ static enum error_code prepare_pipe(struct operations *base, struct error *error
                : OK;
 }
 
+/* ---- a datagram to the far end and back ---- */
+
+/* Its first word counts the wire's crossings. */
+void ultrix_run_udp(struct operations *base) {
+    struct ultrix_system *system = system_of(base);
+    uint32_t words[ULTRIX_DATAGRAM_WORDS] = {0};
+    do {
+        words[0]++;
+        ultrix_sendto(system->measured, system->net, words);
+        ultrix_recvfrom(system->measured, system->net, words);
+    } while (words[0] < 2 * system->plan.round_trips);
+}
+
+void ultrix_answer_udp(struct ultrix_system *system) {
+    uint32_t words[ULTRIX_DATAGRAM_WORDS] = {0};
+    for (;;) {
+        ultrix_recvfrom(system->measured, system->net, words);
+        words[0]++;
+        ultrix_sendto(system->measured, system->net, words);
+    }
+}
+
 const struct operation ultrix_operations[] = {
     {"procedure_call", "a call of an empty procedure", NULL, run_procedure_call},
     {"getpid", "a null system call", NULL, run_getpid},
@@ -232,4 +254,5 @@ const struct operation ultrix_operations[] = {
     {"appel2", "`pages` pages protected, each accessed in random order, and unprotected", prepare_appel2, run_appel2},
     {"pipe", "a word through a pipe, and one back", prepare_pipe, run_pipe},
     {"shm", "a counter in shared memory counted on by turns, there and back", NULL, run_counter},
+    {"udp", "`round_trips` datagrams to the far end of the wire and back", NULL, ultrix_run_udp},
     {0}};

@@ -48,24 +48,52 @@ static void load_pcb(struct ultrix_process *process) {
     }
 }
 
+static void take_next(struct ultrix *ultrix) {
+    struct ultrix_process *next = ultrix->run_queue;
+    ultrix->run_queue = next->next;
+    ultrix->current = next;
+    ultrix->counters.switches++;
+    load_pcb(next);
+}
+
+/* Nobody can run: the processor waits with interrupts enabled. */
+static void idle(struct ultrix_process *process) {
+    struct ultrix *ultrix = process->ultrix;
+    SIM_ASSERT_MSG(ultrix->interrupt != NULL, "every process sleeps, and nothing will wake one");
+    cpu_run(process->context);
+    ultrix->current = NULL;
+    ultrix->request = NULL;
+    r3000_leave_to(ultrix->cpu, NULL);
+    cpu_block(process->context);
+}
+
+void ultrix_end_idle(struct ultrix *ultrix) {
+    ultrix_work(ultrix, ultrix_components.scheduler);
+    touch_queue(ultrix);
+    take_next(ultrix);
+    core_dispatch(ultrix->cpu->core, CORE_THREAD, ultrix->current->context);
+}
+
 void ultrix_sleep(struct ultrix_process *process, const void *channel) {
     struct ultrix *ultrix = process->ultrix;
     ultrix_work(ultrix, ultrix_components.scheduler);
     ultrix_step(ultrix, &ultrix->costs->sleep);
     touch_queue(ultrix);
     process->sleeps_on = channel;
+    process->status = ultrix->cpu->status; /* one of the PCB's words */
     save_pcb(process);
     ultrix_step(ultrix, &ultrix->costs->switch_to);
     touch_queue(ultrix);
     struct ultrix_process *next = ultrix->run_queue;
-    SIM_ASSERT_MSG(next != NULL, "every process sleeps, and nothing will wake one");
-    ultrix->run_queue = next->next;
-    ultrix->current = next;
-    ultrix->counters.switches++;
-    load_pcb(next);
-    cpu_run(process->context);
-    core_dispatch(ultrix->cpu->core, CORE_THREAD, next->context);
-    cpu_block(process->context);
+    if (next == NULL) {
+        idle(process);
+    } else {
+        take_next(ultrix);
+        cpu_run(process->context);
+        core_dispatch(ultrix->cpu->core, CORE_THREAD, next->context);
+        cpu_block(process->context);
+    }
+    ultrix->cpu->status = process->status;
     ultrix_work(ultrix, ultrix_components.scheduler);
 }
 

@@ -7,10 +7,16 @@
 /* ---- configuration ---- */
 
 struct profile_file {
-    const struct config_node *ultrix;
+    const struct config_node *ultrix, *net, *lance;
 };
 static const struct param profile_params[] = {
-    {.key = "ultrix", .type = PARAM_NODE, .offset = offsetof(struct profile_file, ultrix), .help = "its steps"}, {0}};
+    {.key = "ultrix", .type = PARAM_NODE, .offset = offsetof(struct profile_file, ultrix), .help = "its steps"},
+    {.key = "net", .type = PARAM_NODE, .offset = offsetof(struct profile_file, net), .help = "its network's steps"},
+    {.key = "lance",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, lance),
+     .help = "its driver of the network adapter"},
+    {0}};
 
 struct entry_file {
     const char *type;
@@ -27,7 +33,9 @@ static bool bind_entry(const struct config_node *node, struct ultrix_system *sys
     struct profile_file profile = {0};
     return config_bind(node, entry_params, &entry, diagnostics) &&
            config_bind(entry.profile, profile_params, &profile, diagnostics) &&
-           config_bind(profile.ultrix, ultrix_cost_params, &system->costs, diagnostics);
+           config_bind(profile.ultrix, ultrix_cost_params, &system->costs, diagnostics) &&
+           config_bind(profile.net, ultrix_net_cost_params, &system->net_costs, diagnostics) &&
+           config_bind(profile.lance, lance_driver_cost_params, &system->lance_costs, diagnostics);
 }
 
 static struct operations *create(struct machine *machine, const struct config_node *node,
@@ -55,6 +63,7 @@ static void destroy(struct operations *base) {
     ultrix_process_free(system->peer);
     ultrix_pipe_free(system->requests);
     ultrix_pipe_free(system->replies);
+    ultrix_net_free(system->net);
     ultrix_free(system->ultrix);
     random_stream_free(system->order);
     free(system->permutation);
@@ -81,6 +90,10 @@ static void measured_main(struct ultrix_process *process) {
         system->meter.failed(system->meter.context, &error);
         return;
     }
+    if (system->plan.answers) {
+        ultrix_answer_udp(system);
+        return;
+    }
     for (;;) {
         cpu_run(process->context);
         struct request *request = ledger_begin(system->meter.ledger, app, LEDGER_SERVICE, sim_now());
@@ -98,6 +111,29 @@ static void measured_main(struct ultrix_process *process) {
     }
 }
 
+/* The adapter and a socket, if the plan has any use for them. */
+static enum error_code make_network(struct ultrix_system *system, struct error *error) {
+    const bool answers = system->plan.answers;
+    struct net_udp remote = {.source_mac = {8, 0, 0x2b, 0, 0, 1}, .destination_mac = {8, 0, 0x2b, 0, 0, 1}};
+    bool needed = false;
+    for (size_t i = 0; i < system->plan.count; i++) {
+        needed = needed || system->plan.sequence[i]->run == ultrix_run_udp;
+    }
+    if (!needed) {
+        return OK;
+    }
+    if (system->plan.others > 0) {
+        return error_set(error, ERR_UNSUPPORTED, "kernel.others: ultrix has no clock that would end their turns");
+    }
+    remote.source_mac[5] = answers ? 2 : 1;
+    remote.destination_mac[5] = answers ? 1 : 2;
+    remote.source_ip = 0x0a000000U + remote.source_mac[5];
+    remote.destination_ip = 0x0a000000U + remote.destination_mac[5];
+    remote.source_port = remote.destination_port = 7;
+    system->net = ultrix_net_create(system->ultrix, &system->lance_costs, &system->net_costs, &remote, error);
+    return system->net != NULL ? OK : error->code;
+}
+
 static enum error_code begin(struct operations *base, const struct operations_plan *plan,
                              const struct operations_meter *meter, struct error *error) {
     struct ultrix_system *system = (struct ultrix_system *)base;
@@ -112,7 +148,10 @@ static enum error_code begin(struct operations *base, const struct operations_pl
         return error_set(error, ERR_EXHAUSTED, "no memory for two processes");
     }
     system->measured->handler = ultrix_on_signal;
-    const enum error_code code = ultrix_share(system->measured, system->peer, error);
+    enum error_code code = ultrix_share(system->measured, system->peer, error);
+    if (code == OK) {
+        code = make_network(system, error);
+    }
     if (code == OK) {
         ultrix_start(system->ultrix, system->measured);
     }
@@ -127,18 +166,35 @@ static void declare_components(void) {
 }
 
 static void visit_stats(const struct operations *base, const struct stats_sink *sink) {
-    ultrix_visit_stats(((const struct ultrix_system *)base)->ultrix, sink);
+    const struct ultrix_system *system = (const struct ultrix_system *)base;
+    ultrix_visit_stats(system->ultrix, sink);
+    if (system->net != NULL) {
+        ultrix_net_visit_stats(system->net, sink);
+    }
 }
 
 static void reset_stats(struct operations *base) {
-    ultrix_reset_stats(((struct ultrix_system *)base)->ultrix);
+    struct ultrix_system *system = (struct ultrix_system *)base;
+    ultrix_reset_stats(system->ultrix);
+    if (system->net != NULL) {
+        ultrix_net_reset_stats(system->net);
+    }
+}
+
+static void visit_table(const struct param *rows, const void *costs,
+                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
+    for (const struct param *row = rows; row->key != NULL; row++) {
+        visit(context, row->key, (const struct cost *)(const void *)((const char *)costs + row->offset));
+    }
 }
 
 static void visit_costs(const struct operations *base,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
-    const char *costs = (const char *)&((const struct ultrix_system *)base)->costs;
-    for (const struct param *row = ultrix_cost_params; row->key != NULL; row++) {
-        visit(context, row->key, (const struct cost *)(const void *)(costs + row->offset));
+    const struct ultrix_system *system = (const struct ultrix_system *)base;
+    visit_table(ultrix_cost_params, &system->costs, visit, context);
+    if (system->net != NULL) {
+        visit_table(ultrix_net_cost_params, &system->net_costs, visit, context);
+        visit_table(lance_driver_cost_params, &system->lance_costs, visit, context);
     }
 }
 
@@ -148,6 +204,7 @@ const struct operations_ops ultrix_operations_ops = {
     .profile_params = profile_params,
     .params = no_params,
     .operations = ultrix_operations,
+    .over_wire = ultrix_run_udp,
     .declare_components = declare_components,
     .create = create,
     .destroy = destroy,

@@ -31,11 +31,9 @@ void ultrix_store(struct ultrix *ultrix, uint64_t physical, uint32_t value) {
 
 /* ---- the frame ---- */
 
-void ultrix_trap_enter(struct ultrix *ultrix) {
+static void frame_save(struct ultrix *ultrix, uint64_t frame) {
     struct r3000 *cpu = ultrix->cpu;
-    const uint64_t frame = ultrix->current->u_area + ULTRIX_U_FRAME;
     const uint32_t others[FRAME_OTHERS] = {0, 0, cpu->status, cpu->epc, cpu->cause, cpu->bad_address};
-    ultrix_work(ultrix, ultrix_components.trap);
     r3000_execute(cpu, FRAME_OTHERS); /* mfhi, mflo, four moves from CP0 */
     ultrix_step(ultrix, &ultrix->costs->trap_entry);
     for (uint32_t i = 0; i < FRAME_REGISTERS; i++) {
@@ -46,10 +44,8 @@ void ultrix_trap_enter(struct ultrix *ultrix) {
     }
 }
 
-void ultrix_trap_leave(struct ultrix *ultrix) {
+static void frame_restore(struct ultrix *ultrix, uint64_t frame) {
     struct r3000 *cpu = ultrix->cpu;
-    const uint64_t frame = ultrix->current->u_area + ULTRIX_U_FRAME;
-    ultrix_work(ultrix, ultrix_components.trap);
     ultrix_step(ultrix, &ultrix->costs->trap_exit);
     for (uint32_t i = 0; i < FRAME_REGISTERS; i++) {
         cpu->registers[1 + i] = ultrix_load(ultrix, frame + 4 * (uint64_t)i);
@@ -58,8 +54,35 @@ void ultrix_trap_leave(struct ultrix *ultrix) {
         (void)ultrix_load(ultrix, frame + 4 * (uint64_t)(FRAME_REGISTERS + i));
     }
     r3000_execute(cpu, 4 + JUMP); /* mthi, mtlo, Status, EPC */
-    r3000_rfe(cpu);
+}
+
+void ultrix_trap_enter(struct ultrix *ultrix) {
+    ultrix_work(ultrix, ultrix_components.trap);
+    frame_save(ultrix, ultrix->current->u_area + ULTRIX_U_FRAME);
+}
+
+void ultrix_trap_leave(struct ultrix *ultrix) {
+    ultrix_work(ultrix, ultrix_components.trap);
+    frame_restore(ultrix, ultrix->current->u_area + ULTRIX_U_FRAME);
+    r3000_rfe(ultrix->cpu);
     ultrix_work(ultrix, system_components.app);
+}
+
+static uint64_t interrupted_frame(const struct ultrix *ultrix, uint64_t idle_area) {
+    return (ultrix->current != NULL ? ultrix->current->u_area : idle_area) + ULTRIX_U_FRAME;
+}
+
+void ultrix_interrupt_enter(struct ultrix *ultrix, uint64_t idle_area) {
+    ultrix_work(ultrix, ultrix_components.trap);
+    frame_save(ultrix, interrupted_frame(ultrix, idle_area));
+}
+
+void ultrix_interrupt_leave(struct ultrix *ultrix, uint64_t idle_area) {
+    ultrix_work(ultrix, ultrix_components.trap);
+    frame_restore(ultrix, interrupted_frame(ultrix, idle_area));
+    if (ultrix->current == NULL && ultrix->run_queue != NULL) {
+        ultrix_end_idle(ultrix);
+    }
 }
 
 /* ---- system calls ---- */
@@ -147,8 +170,9 @@ static enum r3000_resume on_general(void *os, struct r3000 *cpu) {
 }
 
 static void on_interrupt(void *os, struct r3000 *cpu) {
-    (void)os, (void)cpu;
-    SIM_ASSERT_MSG(false, "ultrix has no device that interrupts");
+    const struct ultrix *ultrix = os;
+    SIM_ASSERT_MSG(ultrix->interrupt != NULL, "ultrix has no device that interrupts");
+    core_dispatch(cpu->core, CORE_INTERRUPT, ultrix->interrupt);
 }
 
 const struct r3000_vectors ultrix_vectors = {

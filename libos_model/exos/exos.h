@@ -11,6 +11,7 @@
 #include "kernel_model/exo/aegis.h"
 #include "libos_model/exos/ipc.h"
 #include "libos_model/exos/stride.h"
+#include "libos_model/exos/udp.h"
 #include "libos_model/exos/vm.h"
 #include "sim/random.h"
 
@@ -44,6 +45,8 @@ struct exos_profile {
     struct exos_costs exos;
     struct exos_vm_costs vm;
     struct exos_ipc_costs ipc;
+    struct exos_udp_costs udp;
+    struct aegis_network_costs network;
 };
 /* A partner of the measured program, with the page that they share. */
 struct exos_peer {
@@ -67,6 +70,7 @@ struct exos_system {
     uint32_t *permutation; /* of its pages */
     uint64_t last_unprotected;
     struct stride stride;
+    struct exos_udp udp;
     bool hoarder_grabs;
     unsigned hoarder_abstains;
 };
@@ -95,6 +99,14 @@ operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_c
 /* A scheduler, which has the slice, and programs beside the measured one; before the run. */
 enum error_code exos_make_scheduler(struct exos_system *system, struct error *error);
 operation_run exos_run_compute;
+
+/* ---- exos_udp_operations.c ---- */
+/* The adapter, the filter and the handler of the measured program, if the plan has any use
+ * for them, and at the far end the programs beside it; before the run. */
+enum error_code exos_make_network(struct exos_system *system, struct error *error);
+operation_run exos_run_udp;
+/* The far end's program. */
+void exos_answer_udp(struct exos_system *system);
 
 /* ---- exos_revocation_operations.c ---- */
 /* A program that takes all frames; before the run. */

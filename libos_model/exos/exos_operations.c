@@ -152,4 +152,5 @@ const struct operation exos_operations[] = {
     {"need_frame_of_deaf", "a frame, when a program has them all that does not answer", NULL,
      exos_run_need_frame_of_deaf},
     {"tlrpc", "a call of a server that is", NULL, exos_run_trusting_call},
+    {"udp", "`round_trips` datagrams to the far end of the wire and back", NULL, exos_run_udp},
     {0}};

@@ -9,7 +9,7 @@
 /* ---- configuration ---- */
 
 struct profile_file {
-    const struct config_node *aegis, *exos, *vm, *ipc;
+    const struct config_node *aegis, *exos, *vm, *ipc, *udp, *lance, *download;
 };
 static const struct param profile_params[] = {
     {.key = "aegis", .type = PARAM_NODE, .offset = offsetof(struct profile_file, aegis), .help = "the kernel's steps"},
@@ -25,6 +25,15 @@ static const struct param profile_params[] = {
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, ipc),
      .help = "the library's communication"},
+    {.key = "udp", .type = PARAM_NODE, .offset = offsetof(struct profile_file, udp), .help = "the library's UDP"},
+    {.key = "lance",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, lance),
+     .help = "the kernel's driver of the network adapter"},
+    {.key = "download",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, download),
+     .help = "packet filters and handlers"},
     {0}};
 
 struct entry_file {
@@ -42,7 +51,10 @@ static bool bind_profile(const struct config_node *node, struct exos_profile *pr
     bool good = config_bind(file.aegis, aegis_cost_params, &profile->aegis, diagnostics);
     good = config_bind(file.exos, exos_cost_params, &profile->exos, diagnostics) && good;
     good = config_bind(file.vm, exos_vm_cost_params, &profile->vm, diagnostics) && good;
-    return config_bind(file.ipc, exos_ipc_cost_params, &profile->ipc, diagnostics) && good;
+    good = config_bind(file.ipc, exos_ipc_cost_params, &profile->ipc, diagnostics) && good;
+    good = config_bind(file.udp, exos_udp_cost_params, &profile->udp, diagnostics) && good;
+    good = config_bind(file.lance, lance_driver_cost_params, &profile->network.lance, diagnostics) && good;
+    return config_bind(file.download, download_cost_params, &profile->network.download, diagnostics) && good;
 }
 
 static bool bind_entry(const struct config_node *node, struct exos_system *system, struct diagnostics *diagnostics) {
@@ -109,6 +121,10 @@ static void measured_main(struct aegis_environment *environment) {
     struct error error = {0};
     if (prepare(system, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
+        return;
+    }
+    if (system->plan.answers) {
+        exos_answer_udp(system);
         return;
     }
     for (;;) {
@@ -178,6 +194,9 @@ static enum error_code begin(struct operations *base, const struct operations_pl
                    : aegis_slice_allocate(system->measured, AEGIS_ANY_POSITION, &slice, error);
     }
     if (code == OK) {
+        code = exos_make_network(system, error);
+    }
+    if (code == OK) {
         aegis_start(system->aegis);
     }
     return code;
@@ -198,6 +217,7 @@ static void visit_stats(const struct operations *base, const struct stats_sink *
     stats_counter(sink, "exos.vm", "misses", system->vm.misses);
     stats_counter(sink, "exos.vm", "dirtied", system->vm.dirtied);
     stats_counter(sink, "exos.vm", "hash_probes", system->vm.probes);
+    stats_counter(sink, "exos.udp", "refused", system->udp.refused);
 }
 
 static void reset_stats(struct operations *base) {
@@ -225,6 +245,10 @@ static void visit_costs(const struct operations *base,
     visit_table(exos_cost_params, &system->profile.exos, "exos", visit, context);
     visit_table(exos_vm_cost_params, &system->profile.vm, "vm", visit, context);
     visit_table(exos_ipc_cost_params, &system->profile.ipc, "ipc", visit, context);
+    if (system->aegis->network != NULL) {
+        visit_table(exos_udp_cost_params, &system->profile.udp, "udp", visit, context);
+        visit_table(lance_driver_cost_params, &system->profile.network.lance, "lance", visit, context);
+    }
 }
 
 const struct operations_ops aegis_operations_ops = {
@@ -233,6 +257,7 @@ const struct operations_ops aegis_operations_ops = {
     .profile_params = profile_params,
     .params = aegis_params,
     .operations = exos_operations,
+    .over_wire = exos_run_udp,
     .declare_components = declare_components,
     .create = create,
     .destroy = destroy,

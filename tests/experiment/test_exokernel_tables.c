@@ -30,13 +30,13 @@ TestSuite(exokernel_tables, .init = set_up, .fini = tear_down);
 
 /* Runs the table's experiment, cut short. All its figures must be there; the calibrated
  * ones must be met. */
-static void run_table(const char *name) {
+static void run_table_with(const char *name, const char *const *settings) {
     char path[SUPPORT_PATH_BYTES];
     struct error error = {OK, ""};
     const size_t table = paper_table_find(paper, name);
     cr_assert_lt(table, paper_tables(paper));
     paper_table_experiment(paper, table, path, sizeof path);
-    (void)run_into(folder, path, SETTINGS("run.warmup_requests=20", "run.requests=200"), 2);
+    (void)run_into(folder, path, settings, 2);
     count = paper_figures(paper, table, folder, figures, FIGURES_MAX, &error);
     cr_assert(count > 0 && count <= FIGURES_MAX, "%s: %s", name, error.text);
     for (size_t i = 0; i < count; i++) {
@@ -47,6 +47,10 @@ static void run_table(const char *name) {
                       at->column, at->row, at->error_percent);
         }
     }
+}
+
+static void run_table(const char *name) {
+    run_table_with(name, SETTINGS("run.warmup_requests=20", "run.requests=200"));
 }
 
 static double simulated(const char *column, const char *row) {
@@ -94,6 +98,15 @@ Test(exokernel_tables, pipes_and_shared_memory) {
     expect_faster("pipe", 5);
     expect_faster("shm", 10);
     cr_expect_gt(simulated("exos", "pipe"), simulated("exos", "shm"), "a pipe copies");
+}
+/* What a round trip takes beyond the wire is the kernel's and the library's; the handler
+ * has no part of the library, and the monolithic kernel has two more layers. */
+Test(exokernel_tables, udp_round_trips) {
+    const double wire_us = 2 * (74 + 4 + 8) * 0.8;
+    run_table_with("udp_round_trip", SETTINGS("run.warmup_requests=1", "run.requests=2"));
+    cr_expect_gt(simulated("exos_ash", "udp"), wire_us);
+    cr_expect_gt(simulated("exos", "udp"), 1.05 * simulated("exos_ash", "udp"));
+    cr_expect_gt(simulated("ultrix", "udp") - wire_us, 3 * (simulated("exos", "udp") - wire_us));
 }
 Test(exokernel_tables, remote_calls) {
     run_table("ipc_exos");

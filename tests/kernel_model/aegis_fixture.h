@@ -14,6 +14,11 @@
 #include "kernel_model/exo/transfer.h"
 #include "sim/random.h"
 
+/* A list of devices, in YAML, for a test that needs some. */
+#ifndef FIXTURE_DEVICES
+#define FIXTURE_DEVICES ""
+#endif
+
 enum { PAGE_X = 0x00100000, PAGE_Y = 0x00200000, EXCEPTION_CYCLES = 3, CALL_INSTRUCTIONS = 2 };
 
 static struct machine *machine;
@@ -48,7 +53,7 @@ static inline void fixture_make(void) {
                                        "core: {count: 1, clock: 25 MHz}\n"
                                        "cache: {model: flat, flat_cycles: 0 cycles}\n"
                                        "iommu: {mode: off}\n"
-                                       "r3000: {exception_cycles: 3 cycles}\n",
+                                       "r3000: {exception_cycles: 3 cycles}\n" FIXTURE_DEVICES,
                                        &diagnostics);
     cr_assert(text != NULL && machine_create(config_root(text), &machine, &diagnostics));
     fixture_costs_load(&diagnostics);
