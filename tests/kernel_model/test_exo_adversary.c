@@ -37,7 +37,11 @@ static const struct exo_handle *alices(void) {
 
 /* Valid, stale, another's, edited, made up. */
 static struct exo_handle some_handle(enum exo_type type) {
-    struct exo_handle handle = pool[draw(8) != 0 ? type : draw(EXO_TYPES)][draw(POOL)];
+    const uint32_t from = draw(8) != 0 ? (uint32_t)type : draw(EXO_TYPES);
+    struct exo_handle handle = pool[from][draw(POOL)];
+    for (int i = 0; i < POOL && monitor_find(&monitor, &handle) == NULL && draw(20) != 0; i++) {
+        handle = pool[from][draw(POOL)]; /* rather one that lives */
+    }
     switch (draw(10)) {
     case 0:
         handle = *alices();
@@ -61,19 +65,20 @@ static struct exo_handle some_handle(enum exo_type type) {
     return handle;
 }
 
-/* Where the next handle of a type is remembered; what was there is given up, mostly. */
-static struct exo_handle *place(enum exo_type type) {
+/* Remembers a handle; what was there is given up, if the environment may. */
+static void keep(enum exo_type type, const struct exo_handle *made) {
     struct exo_handle *at = &pool[type][draw(POOL)];
-    const struct monitor_capability *held = monitor_find(&monitor, at);
+    const struct exo_handle was = *at;
+    const struct monitor_capability *held = monitor_find(&monitor, &was);
+    *at = *made;
     if (held != NULL && held->holder != alice->number) {
         struct exo_environment *holder = held->holder == mallory[0]->number ? mallory[0] : mallory[1];
-        const bool may = monitor_allows(&monitor, holder->number, at, held->type, EXO_CONTROL);
-        MUST((exo_revoke(holder, at, NULL) == OK) == may, "what an environment holds it can give up");
+        const bool may = monitor_allows(&monitor, holder->number, &was, held->type, EXO_CONTROL);
+        MUST((exo_revoke(holder, &was, NULL) == OK) == may, "what an environment holds it can give up");
         if (may) {
-            monitor_revoked(&monitor, at);
+            monitor_revoked(&monitor, &was);
         }
     }
-    return at;
 }
 
 /* An answer to a call that takes one capability: granted if and only if... the second
@@ -110,7 +115,6 @@ static void memory_call(struct exo_environment *e) {
     const bool write = draw(2) == 0;
     uint64_t physical = 0;
     if (draw(3) == 0) {
-        struct exo_handle *out = place(EXO_FRAMES);
         const uint64_t wanted = draw(3) == 0   ? memory[draw(3)].physical + draw(FRAMES) * 4096
                                 : draw(3) == 0 ? draw(2) == 0 ? UINT64_MAX - 4095 : draw(70000) * UINT64_C(4096)
                                 : draw(9) == 0 ? draw(1 << 20)
@@ -118,7 +122,7 @@ static void memory_call(struct exo_environment *e) {
         const uint64_t bytes = draw(20) == 0 ? UINT64_MAX - draw(2) * 4096 : draw(6 * 4096);
         if (exo_memory_allocate(e, wanted, bytes, &region, NULL) == OK) {
             monitor_granted_frames(&monitor, e->number, &region.handle, region.physical, region.length_bytes);
-            *out = region.handle;
+            keep(EXO_FRAMES, &region.handle);
             granted[kind]++;
         }
         return;
@@ -146,12 +150,12 @@ static void capability_call(struct exo_environment *e) {
     if (draw(2) == 0) {
         const unsigned rights = draw(4) == 0 ? draw(UINT32_MAX) : draw(32);
         const struct exo_environment *to = draw(8) == 0 ? alice : mallory[draw(2)];
-        struct exo_handle *out = place(type), made;
+        struct exo_handle made;
         const unsigned needed = rights | (to == e ? 0U : (unsigned)EXO_GRANT);
         const bool allowed = monitor_allows(&monitor, e->number, &handle, handle.type, needed);
         if (answered(exo_derive(e, &handle, rights, to, &made, NULL), allowed, true)) {
             monitor_derived(&monitor, &handle, rights, to->number, &made);
-            *out = made;
+            keep(type, &made);
         }
         return;
     }
@@ -185,38 +189,35 @@ static void network_call(struct exo_environment *e) {
     uint32_t index = 0;
     const bool binds = monitor_allows(&monitor, e->number, &handle, EXO_FUNCTION, EXO_BIND);
     const uint32_t which = draw(8);
-    const enum exo_type type = which == 0  ? EXO_FUNCTION
-                               : which < 3 ? EXO_QUEUE
-                               : which < 5 ? EXO_FILTER
-                                           : EXO_DOORBELL;
-    struct exo_handle *out = which == 7 || which == 6 ? &made : place(type);
-    const bool still = monitor_allows(&monitor, e->number, &handle, EXO_FUNCTION, EXO_BIND); /* place gives up */
     const struct nic_filter space = some_space();
-    (void)binds;
     switch (which) {
     case 0:
         if (draw(4) == 0 &&
-            answered(exo_function_grant(e, fixture_nic, draw(2) == 0 ? FIXTURE_MAC_A : FIXTURE_MAC_B, out, NULL), true,
-                     true)) {
-            (void)monitor_granted(&monitor, NULL, EXO_FUNCTION, e->number, out);
+            answered(exo_function_grant(e, fixture_nic, draw(2) == 0 ? FIXTURE_MAC_A : FIXTURE_MAC_B, &made, NULL),
+                     true, true)) {
+            (void)monitor_granted(&monitor, NULL, EXO_FUNCTION, e->number, &made);
+            keep(EXO_FUNCTION, &made);
         }
         break;
     case 1:
     case 2:
-        if (answered(exo_queue_grant(e, &handle, &index, out, NULL), still, true)) {
-            (void)monitor_granted(&monitor, &handle, EXO_QUEUE, e->number, out);
+        if (answered(exo_queue_grant(e, &handle, &index, &made, NULL), binds, true)) {
+            (void)monitor_granted(&monitor, &handle, EXO_QUEUE, e->number, &made);
+            keep(EXO_QUEUE, &made);
         }
         break;
     case 3:
     case 4:
-        if (answered(exo_filter_create(e, &handle, draw(5), &space, out, NULL), still, false)) {
-            (void)monitor_granted(&monitor, &handle, EXO_FILTER, e->number, out);
+        if (answered(exo_filter_create(e, &handle, draw(5), &space, &made, NULL), binds, false)) {
+            (void)monitor_granted(&monitor, &handle, EXO_FILTER, e->number, &made);
+            keep(EXO_FILTER, &made);
         }
         break;
     case 5:
-        if (answered(exo_doorbell_create(e, &handle, draw(3), &other, out, NULL),
-                     still && monitor_allows(&monitor, e->number, &other, EXO_END_POINT, EXO_BIND), true)) {
-            (void)monitor_granted(&monitor, &handle, EXO_DOORBELL, e->number, out);
+        if (answered(exo_doorbell_create(e, &handle, draw(3), &other, &made, NULL),
+                     binds && monitor_allows(&monitor, e->number, &other, EXO_END_POINT, EXO_BIND), true)) {
+            (void)monitor_granted(&monitor, &handle, EXO_DOORBELL, e->number, &made);
+            keep(EXO_DOORBELL, &made);
         }
         break;
     case 6: {
@@ -239,9 +240,9 @@ static void network_call(struct exo_environment *e) {
             exo_queue_set_rate(e, &mine, draw(2) == 0 ? draw(UINT32_MAX) : draw(UINT32_MAX) * UINT64_C(64), NULL),
             monitor_allows(&monitor, e->number, &mine, EXO_QUEUE, EXO_CONTROL), true);
         if (e == mallory[0] && draw(8) == 0) {
-            out = place(EXO_END_POINT);
-            if (answered(exo_end_point_create(thread, out, NULL), true, true)) {
-                (void)monitor_granted(&monitor, NULL, EXO_END_POINT, e->number, out);
+            if (answered(exo_end_point_create(thread, &made, NULL), true, true)) {
+                (void)monitor_granted(&monitor, NULL, EXO_END_POINT, e->number, &made);
+                keep(EXO_END_POINT, &made);
             }
         }
         MUST(draw(8) != 0 ||
@@ -257,24 +258,26 @@ static void interface_call(struct exo_environment *e) {
                                            1U << draw(8)};
     const struct nvme_rate rate = {draw(UINT32_MAX), draw(UINT32_MAX), draw(2000) * SIM_US};
     struct exo_storage_binding bound;
-    struct exo_handle *out = place(draw(3) == 0 ? EXO_VSIC : EXO_STORAGE_QUEUE);
+    struct exo_handle made;
     const struct exo_handle handle = some_handle(EXO_VSIC);
     const bool binds = monitor_allows(&monitor, e->number, &handle, EXO_VSIC, EXO_BIND);
     const bool controls = monitor_allows(&monitor, e->number, &handle, EXO_VSIC, EXO_CONTROL);
     switch (draw(4)) {
     case 0:
-        if (answered(exo_vsic_grant(e, drive, out, NULL), true, true)) {
-            (void)monitor_granted(&monitor, NULL, EXO_VSIC, e->number, out);
+        if (answered(exo_vsic_grant(e, drive, &made, NULL), true, true)) {
+            (void)monitor_granted(&monitor, NULL, EXO_VSIC, e->number, &made);
+            keep(EXO_VSIC, &made);
         }
         break;
     case 1:
-        if (answered(exo_storage_queue_grant(e, &handle, &rings, draw(2) == 0, &bound, out, NULL), binds, true)) {
-            (void)monitor_granted(&monitor, &handle, EXO_STORAGE_QUEUE, e->number, out);
+        if (answered(exo_storage_queue_grant(e, &handle, &rings, draw(2) == 0, &bound, &made, NULL), binds, true)) {
+            (void)monitor_granted(&monitor, &handle, EXO_STORAGE_QUEUE, e->number, &made);
+            keep(EXO_STORAGE_QUEUE, &made);
             uint64_t physical = 0;
             const uint64_t first = NVME_SQ_DOORBELL(bound.queue, bound.doorbell_stride);
             MUST(address_space_translate(e->space, bound.doorbells + first, true, true, &physical), "a doorbell");
             const uint32_t number = physical - first == nvme_function(ssd, 2)->bar_address[0] ? 2 : 3;
-            record_doorbells(e->number, out, number, &bound);
+            record_doorbells(e->number, &made, number, &bound);
         }
         break;
     case 2:
@@ -311,7 +314,7 @@ static int area_of(uint64_t object) {
 }
 
 static void named_area_call(struct exo_environment *e) {
-    struct exo_handle *out = place(EXO_VSA);
+    struct exo_handle made;
     const uint32_t name = draw(AREA_NAMES);
     const bool free_name = name < AREAS && areas[name].object == 0;
     if (draw(2) == 0) {
@@ -319,11 +322,12 @@ static void named_area_call(struct exo_environment *e) {
                                 : draw(2) == 0 ? extent.first_block + draw(3000)
                                                : UINT64_MAX - draw(5000);
         const uint64_t bytes = draw(9) == 0 ? UINT64_MAX - draw(600) : draw(1 << 20);
-        if (answered(exo_vsa_create(e, drive, area_names[name], bytes, wanted, out, NULL), free_name, true)) {
+        if (answered(exo_vsa_create(e, drive, area_names[name], bytes, wanted, &made, NULL), free_name, true)) {
             areas[name].object = ++areas_made;
             areas[name].owner = who(e);
             areas[name].to_all = areas[name].to_trudy = 0;
-            monitor_granted(&monitor, NULL, EXO_VSA, e->number, out)->object = areas_made;
+            monitor_granted(&monitor, NULL, EXO_VSA, e->number, &made)->object = areas_made;
+            keep(EXO_VSA, &made);
         }
         return;
     }
@@ -334,8 +338,9 @@ static void named_area_call(struct exo_environment *e) {
         const unsigned most = areas[name].owner == who(e) ? (unsigned)EXO_ALL : exported;
         allowed = rights != 0 && (rights & ~most) == 0;
     }
-    if (answered(exo_vsa_acquire(e, drive, area_names[name], rights, out, NULL), allowed, true)) {
-        monitor_granted(&monitor, NULL, EXO_VSA, e->number, out)->object = areas[name].object;
+    if (answered(exo_vsa_acquire(e, drive, area_names[name], rights, &made, NULL), allowed, true)) {
+        monitor_granted(&monitor, NULL, EXO_VSA, e->number, &made)->object = areas[name].object;
+        keep(EXO_VSA, &made);
     }
 }
 
