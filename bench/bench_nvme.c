@@ -226,7 +226,7 @@ static bool measure_apart(const struct run *run, const char *file, struct measur
 
 int main(int argc, char *argv[]) {
     const char *file = argc > 1 ? argv[1] : "bench/flash.yaml";
-    const uint64_t gib = UINT64_C(1) << 30, reads = 1000000;
+    const uint64_t gib = UINT64_C(1) << 30, reads = 500000;
     const struct run runs[] = {
         {"empty, depth 16", "none", 16 * gib, 16, reads, false, false},
         {"empty, depth 32", "none", 16 * gib, 32, reads, false, false},

@@ -127,6 +127,7 @@ static bool take_option(const struct option *option, const char *value, struct c
     case CLI_SEED:
         return read_number(option, value, UINT64_MAX, &arguments->seed);
     case CLI_TRACE:
+        SIM_ASSERT(value != NULL);
         return strcmp(value, "io") == 0 || cli_usage_error("--trace: '%s' is not 'io'", value) == CLI_OK;
     case CLI_TRACE_CALLS:
         return read_number(option, value, TRACE_CALLS_MAX, &arguments->trace_calls);

@@ -42,7 +42,8 @@ static const struct param log_params[] = {
 
 static bool log_compile(struct compiler *compiler, const struct config_node *node, void *config) {
     struct log_config *own = config;
-    return is_given(own->name) && compile_declare_log(compiler, config_get(node, "name"), own->name, own->capacity, &own->log);
+    return is_given(own->name) &&
+           compile_declare_log(compiler, config_get(node, "name"), own->name, own->capacity, &own->log);
 }
 
 static enum op_result log_run(struct workload_thread *thread, const void *config) {

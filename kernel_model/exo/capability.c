@@ -198,6 +198,18 @@ void exo_capability_revoke_holder(struct exo_capabilities *table, uint32_t holde
     }
 }
 
+bool exo_capability_any(const struct exo_capabilities *table, uint32_t holder, enum exo_type type, unsigned rights,
+                        bool (*is)(const void *object, void *context), void *context) {
+    for (uint32_t i = 0; i < table->used; i++) {
+        const struct slot *slot = &table->slots[i];
+        if (slot->live && slot->holder == holder && slot->type == type && (slot->rights & rights) == rights &&
+            is(slot->object, context)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint32_t exo_capabilities_live(const struct exo_capabilities *table) {
     return table->live;
 }

@@ -34,6 +34,9 @@ enum exo_type {
     EXO_STORAGE_QUEUE, /* a queue pair of a VSIC */
     EXO_VSA,           /* a virtual storage area: a part of a drive */
     EXO_SLICE,         /* a position in the vector of time slices */
+    EXO_BLOCKS,        /* a tree of disk blocks under XN, by its root */
+    EXO_TEMPLATE,      /* a type of metadata that XN knows */
+    EXO_DOWNLOADED,    /* a downloaded packet filter */
     EXO_TYPES = 16
 };
 
@@ -103,6 +106,11 @@ void exo_capability_revoke(struct exo_capabilities *table, const struct exo_hand
 void exo_capability_revoke_slot(struct exo_capabilities *table, uint32_t index);
 /* Ends every capability of a holder with what was derived from them. */
 void exo_capability_revoke_holder(struct exo_capabilities *table, uint32_t holder);
+
+/* Whether `holder` has a live capability of that type and rights for whose object `is`
+ * says so: for what names a resource by address instead of by capability. */
+bool exo_capability_any(const struct exo_capabilities *table, uint32_t holder, enum exo_type type, unsigned rights,
+                        bool (*is)(const void *object, void *context), void *context);
 
 uint32_t exo_capabilities_live(const struct exo_capabilities *table);
 

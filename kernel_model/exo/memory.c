@@ -157,6 +157,22 @@ enum error_code exo_memory_frames(struct exo_environment *environment, const str
     return code;
 }
 
+static bool covers(const void *object, void *frame) {
+    const struct frame_run *run = object;
+    return *(const uint64_t *)frame - run->physical < run->count * MEMORY_FRAME_BYTES;
+}
+
+bool exo_memory_holds(const struct exo_kernel *kernel, uint32_t environment, uint64_t physical, uint64_t length_bytes,
+                      bool write) {
+    const unsigned rights = EXO_READ | (write ? (unsigned)EXO_WRITE : 0U);
+    bool holds = length_bytes > 0 && memory_contains(kernel->machine->memory, physical, length_bytes);
+    uint64_t frame = physical / MEMORY_FRAME_BYTES * MEMORY_FRAME_BYTES;
+    for (; holds && frame < physical + length_bytes; frame += MEMORY_FRAME_BYTES) {
+        holds = exo_capability_any(kernel->capabilities, environment, EXO_FRAMES, rights, covers, &frame);
+    }
+    return holds;
+}
+
 enum error_code exo_memory_map(struct exo_environment *environment, struct exo_region *region, bool write,
                                struct error *error) {
     struct exo_kernel *kernel = environment->kernel;

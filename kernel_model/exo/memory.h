@@ -47,6 +47,12 @@ enum error_code exo_memory_map(struct exo_environment *environment, struct exo_r
 enum error_code exo_memory_frames(struct exo_environment *environment, const struct exo_handle *handle, unsigned rights,
                                   uint64_t *physical, uint64_t *count, struct error *error);
 
+/* Whether an environment (by number) has capabilities of every frame of that memory, for
+ * writing or for reading alone: for code that names memory by address (download_packet.h,
+ * download_wake.h). */
+bool exo_memory_holds(const struct exo_kernel *kernel, uint32_t environment, uint64_t physical, uint64_t length_bytes,
+                      bool write);
+
 /* The kernel's: gives frames back when their capability is revoked. */
 void exo_memory_init(struct exo_kernel *kernel);
 

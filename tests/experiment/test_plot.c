@@ -147,6 +147,15 @@ Test(plot, where_narrows_what_is_drawn) {
     expect_in_file("one.dat", "64 300 0\n1024 300 0\n");
 }
 
+Test(plot, a_line_can_be_relative_to_a_system) {
+    configure("  - {kind: lines, name: ratio, x: size, xscale: log, relative_to: arrakis}\n");
+    draw(OK, "");
+    expect_in_file("ratio.dat", "64 0.833333333 0\n");
+    expect_in_file("ratio.dat", "64 1 0\n");
+    configure("  - {kind: lines, name: ratio, x: size, xscale: log, relative_to: arakis}\n");
+    draw(ERR_CONFIG, "has no system 'arakis'");
+}
+
 Test(plot, what_cannot_be_drawn_is_said) {
     configure("  - {kind: lines, name: a, x: sise, y: throughput}\n");
     draw(ERR_CONFIG, "has no column 'sise'");
