@@ -70,6 +70,7 @@ Test(exo_vsa, is_not_reached_from_an_interface_that_it_is_not_attached_to) {
     attach(&a, &area, true);
     user_start(&b, 0, use_foreign);
     sim_run(SIM_S);
+    cr_assert_eq(nvme_counters(ssd, 2)->refused_not_attached, 3, "the drive let a command through");
     uint8_t block[FIXTURE_BLOCK];
     block_store_read(nvme_store(ssd), 0, 1, block);
     cr_assert_eq(block[0], 0, "another's data was touched");
@@ -90,6 +91,7 @@ Test(exo_vsa, is_shared_for_reading) {
     attach(&b, &lent, false);
     user_start(&b, 0, only_read);
     sim_run(SIM_S);
+    cr_assert_eq(nvme_counters(ssd, 2)->refused_read_only, 1, "the drive let a write through");
 }
 
 static struct exo_handle lent;
