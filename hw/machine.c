@@ -68,8 +68,9 @@ static void read_r3000(struct machine_parts *parts, const struct config_node *no
         diagnostics_at(diagnostics, node, "r3000.tlb_wired: %llu of %llu entries leave none free",
                        (unsigned long long)config->tlb_wired, (unsigned long long)config->tlb_entries);
     }
-    if (config->cache_bytes > 0 && (!is_power_of_two(config->cache_bytes) || !is_power_of_two(config->cache_line_bytes) ||
-                                    config->cache_bytes < config->cache_line_bytes)) {
+    if (config->cache_bytes > 0 &&
+        (!is_power_of_two(config->cache_bytes) || !is_power_of_two(config->cache_line_bytes) ||
+         config->cache_bytes < config->cache_line_bytes)) {
         diagnostics_at(diagnostics, node, "r3000.cache: %llu bytes in lines of %llu: both are powers of two",
                        (unsigned long long)config->cache_bytes, (unsigned long long)config->cache_line_bytes);
     }
