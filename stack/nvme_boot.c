@@ -49,8 +49,16 @@ enum error_code nvme_boot_pair(struct device *nvme, uint32_t function, const str
                                 .prp1 = config->device_address,
                                 .dword10 = dword10,
                                 .dword11 = (uint32_t)config->queue << 16 | NVME_QUEUE_CONTIGUOUS};
-    const enum error_code code = run(nvme, function, &cq, "completion queue", error);
-    return code == OK ? run(nvme, function, &sq, "submission queue", error) : code;
+    enum error_code code = run(nvme, function, &cq, "completion queue", error);
+    if (code != OK) {
+        return code;
+    }
+    code = run(nvme, function, &sq, "submission queue", error);
+    if (code != OK) { /* leave nothing behind */
+        const struct nvme_sqe undo = {.opcode = NVME_ADMIN_DELETE_CQ, .dword10 = config->queue};
+        (void)run(nvme, function, &undo, "completion queue", NULL);
+    }
+    return code;
 }
 
 enum error_code nvme_boot_delete_pair(struct device *nvme, uint32_t function, const struct nvme_pair *pair) {

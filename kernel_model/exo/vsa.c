@@ -321,6 +321,17 @@ static enum error_code check_both(struct exo_environment *environment, const str
                : error_set(error, ERR_RANGE, "%s: interface and storage area are of two drives", environment->name);
 }
 
+/* Whether an attachment under that capability gives these rights already: attaching
+ * again and again must not fill the kernel's memory. */
+static bool is_attached(const struct exo_vsic *vsic, const struct exo_vsa *vsa, uint32_t capability, unsigned rights) {
+    for (const struct exo_attachment *at = vsic->attachments; at != NULL; at = at->next) {
+        if (at->vsa == vsa && at->capability == capability && (at->rights & rights) == rights) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum error_code exo_vsa_attach(struct exo_environment *environment, const struct exo_handle *vsic_handle,
                                const struct exo_handle *vsa_handle, bool write, uint32_t *nsid, struct error *error) {
     struct exo_kernel *kernel = environment->kernel;
@@ -332,12 +343,15 @@ enum error_code exo_vsa_attach(struct exo_environment *environment, const struct
     if (code != OK) {
         return code;
     }
+    const unsigned access = NVME_RIGHT_READ | (write ? (unsigned)NVME_RIGHT_WRITE : 0U);
+    if (is_attached(vsic, vsa, vsa_handle->index, access)) {
+        *nsid = vsa->nsid;
+        return OK;
+    }
     struct exo_attachment *attachment = malloc(sizeof *attachment);
     SIM_ASSERT(attachment != NULL);
-    *attachment = (struct exo_attachment){.next = vsic->attachments,
-                                          .vsa = vsa,
-                                          .capability = vsa_handle->index,
-                                          .rights = NVME_RIGHT_READ | (write ? (unsigned)NVME_RIGHT_WRITE : 0U)};
+    *attachment = (struct exo_attachment){
+        .next = vsic->attachments, .vsa = vsa, .capability = vsa_handle->index, .rights = access};
     vsic->attachments = attachment;
     code = exo_vsic_apply(vsic, vsa);
     if (code != OK) {

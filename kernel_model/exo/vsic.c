@@ -215,7 +215,7 @@ enum error_code exo_vsic_grant(struct exo_environment *environment, struct exo_d
         code = bring_up(vsic, error);
     } else {
         vsic->emulated = exo_emulated_create(drive->emulation, vsic, error);
-        code = vsic->emulated != NULL ? OK : error->code;
+        code = vsic->emulated != NULL ? OK : ERR_EXHAUSTED;
     }
     if (code == OK) {
         code = exo_capability_grant(kernel->capabilities, NULL, EXO_VSIC, vsic, environment->number, EXO_ALL, out);

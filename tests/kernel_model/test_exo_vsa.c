@@ -363,3 +363,17 @@ Test(exo_extents, give_back_what_they_took) {
     cr_assert_eq(extents_free_blocks(&extents), 90);
     extents_fini(&extents);
 }
+
+Test(exo_vsa, attached_again_takes_no_more_of_the_kernel) {
+    make_both();
+    for (int i = 0; i < 100; i++) {
+        attach(&a, &area, i % 2 == 0);
+    }
+    unsigned count = 0;
+    for (const struct exo_vsic *vsic = kernel->vsics; vsic != NULL; vsic = vsic->next) {
+        for (const struct exo_attachment *at = vsic->attachments; at != NULL; at = at->next) {
+            count++;
+        }
+    }
+    cr_assert_eq(count, 1, "%u", count);
+}
