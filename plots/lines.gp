@@ -28,6 +28,11 @@ if (y_scale eq 'log') { set logscale y 10 }
 # Logarithmic with a place for 0: equal steps for doublings of 1 + x.
 if (x_scale eq 'symlog') { set nonlinear x via log(1 + x) inverse exp(x) - 1 }
 if (y_scale eq 'symlog') { set nonlinear y via log(1 + y) inverse exp(y) - 1 }
+if (y_scale eq 'symlog') {
+    set ytics (0)
+    do for [power = 0:9] { set ytics add (10**power) }
+}
+if (x_scale eq 'linear') { set xrange [0:*] }
 if (y_scale eq 'linear') { set yrange [0:*] }
 if (marks > 0) {
     set xtics ()
