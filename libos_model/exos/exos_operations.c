@@ -132,6 +132,8 @@ const struct operation exos_operations[] = {
     {"transfer", "a protected control transfer to another environment, and one back", NULL, run_transfer},
     {"walk", "a load from each of `pages` pages", prepare_walk, run_walk},
     {"scan", "a load from every 16 bytes of `pages` pages", prepare_walk, run_scan},
+    {"cycle", "a load from the next of `pages` pages, again and again, in fewer frames", exos_prepare_cycle,
+     exos_run_cycle},
     {"protect", "the right to write a page taken away, and given back", prepare_protect, run_protect},
     {"dirty", "whether a page is dirty", exos_prepare_pages, exos_run_dirty},
     {"prot1", "a page protected from reading", exos_prepare_pages, exos_run_protect_one},
