@@ -146,6 +146,8 @@ const struct operation exos_operations[] = {
      exos_run_appel2},
     {"pipe", "a word through a pipe, and one back", NULL, exos_run_pipe},
     {"pipe_inlined", "the same with the pipe's procedures expanded in line", NULL, exos_run_pipe_inlined},
+    {"pipe_checked", "the same between two who do not trust each other: a page each, positions checked", NULL,
+     exos_run_pipe_checked},
     {"shm", "a counter in shared memory counted on by turns, there and back", NULL, exos_run_counter},
     {"lrpc", "a call of a server that is not trusted with registers, and its reply", NULL, exos_run_call},
     {"compute", "a slice's worth of computing, with `tickets` of six under a stride scheduler", NULL, exos_run_compute},
