@@ -10,6 +10,7 @@
 #include "kernel_model/common/operations.h"
 #include "kernel_model/exo/aegis.h"
 #include "libos_model/exos/ipc.h"
+#include "libos_model/exos/paging.h"
 #include "libos_model/exos/stride.h"
 #include "libos_model/exos/udp.h"
 #include "libos_model/exos/vm.h"
@@ -59,13 +60,15 @@ struct exos_system {
     struct exos_profile profile;
     struct aegis *aegis;
     struct aegis_environment *measured, *partner;
-    struct exos_peer pipe, counter, server;
+    struct exos_peer pipe, counter, server, stranger;
     uint32_t shared_pages;
     struct exo_handle stack_handle; /* of the measured program's stack, once it has one */
     struct operations_plan plan;
     struct operations_meter meter;
     struct exos_vm vm; /* the measured program's */
-    bool own_handler;  /* takes exceptions about its pages past the library */
+    struct exos_paging paging;
+    uint64_t scanned; /* accesses of a cyclic scan */
+    bool own_handler; /* takes exceptions about its pages past the library */
     struct random_stream *order;
     uint32_t *permutation; /* of its pages */
     uint64_t last_unprotected;
@@ -84,6 +87,8 @@ extern const struct aegis_program exos_partner_program;
 operation_prepare exos_prepare_pages;
 operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_trap,
     exos_run_appel1, exos_run_appel2;
+operation_prepare exos_prepare_cycle;
+operation_run exos_run_cycle;
 operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;
 
 /* ---- exos_ipc_operations.c ---- */
@@ -93,6 +98,7 @@ enum error_code exos_make_peers(struct exos_system *system, struct error *error)
 bool exos_peers_fault(struct exos_system *system, const struct aegis_exception *exception);
 /* Whether the plan has one of two operations. */
 bool exos_is_planned(const struct exos_system *system, operation_run *one, operation_run *other);
+operation_run exos_run_pipe_checked;
 operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_call, exos_run_trusting_call;
 
 /* ---- exos_stride_operations.c ---- */

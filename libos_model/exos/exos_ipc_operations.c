@@ -8,14 +8,22 @@ static struct exos_system *system_of(struct operations *base) {
 
 /* ---- the partners' programs ---- */
 
-static void pipe_main(struct aegis_environment *environment) {
-    struct exos_system *system = environment->state;
-    struct exos_ipc *ipc = &system->pipe.far;
+static void answer_words(struct exos_ipc *ipc) {
     for (;;) {
         uint32_t word = 0;
         (void)exos_pipe_read(ipc, EXOS_SHARED_REQUESTS, &word, 1);
         exos_pipe_write(ipc, EXOS_SHARED_REPLIES, &word, 1);
     }
+}
+
+static void pipe_main(struct aegis_environment *environment) {
+    struct exos_system *system = environment->state;
+    answer_words(&system->pipe.far);
+}
+
+static void stranger_main(struct aegis_environment *environment) {
+    struct exos_system *system = environment->state;
+    answer_words(&system->stranger.far);
 }
 
 static void counter_main(struct aegis_environment *environment) {
@@ -41,7 +49,7 @@ static void on_notice(struct aegis_environment *environment, enum aegis_notice n
 /* What a partner misses is what it shares, or its stack. */
 static enum r3000_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
     struct exos_system *system = environment->state;
-    struct exos_ipc *sides[] = {&system->pipe.far, &system->counter.far, &system->server.far};
+    struct exos_ipc *sides[] = {&system->pipe.far, &system->counter.far, &system->server.far, &system->stranger.far};
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
         if (sides[i]->environment == environment && exos_ipc_fault(sides[i], exception)) {
             return R3000_RETRY;
@@ -51,7 +59,8 @@ static enum r3000_resume on_exception(struct aegis_environment *environment, con
 }
 
 bool exos_peers_fault(struct exos_system *system, const struct aegis_exception *exception) {
-    struct exos_ipc *sides[] = {&system->pipe.near, &system->counter.near, &system->server.near};
+    struct exos_ipc *sides[] = {&system->pipe.near, &system->counter.near, &system->server.near,
+                                &system->stranger.near};
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
         if (sides[i]->environment != NULL && exos_ipc_fault(sides[i], exception)) {
             return true;
@@ -62,6 +71,8 @@ bool exos_peers_fault(struct exos_system *system, const struct aegis_exception *
 
 static const struct aegis_program pipe_program = {
     .name = "pipe", .main = pipe_main, .exception = on_exception, .notice = on_notice};
+static const struct aegis_program stranger_program = {
+    .name = "stranger", .main = stranger_main, .exception = on_exception, .notice = on_notice};
 static const struct aegis_program counter_program = {
     .name = "counter", .main = counter_main, .exception = on_exception, .notice = on_notice};
 static const struct aegis_program server_program = {
@@ -69,20 +80,24 @@ static const struct aegis_program server_program = {
 
 /* ---- what is measured ---- */
 
-static void pipe_there_and_back(struct exos_system *system, bool inlined) {
-    struct exos_ipc *ipc = &system->pipe.near;
+static void pipe_there_and_back(struct exos_peer *peer, bool inlined) {
+    struct exos_ipc *ipc = &peer->near;
     uint32_t word = 1;
-    ipc->inlined = system->pipe.far.inlined = inlined;
+    ipc->inlined = peer->far.inlined = inlined;
     exos_pipe_write(ipc, EXOS_SHARED_REQUESTS, &word, 1);
     (void)exos_pipe_read(ipc, EXOS_SHARED_REPLIES, &word, 1);
 }
 
 void exos_run_pipe(struct operations *base) {
-    pipe_there_and_back(system_of(base), false);
+    pipe_there_and_back(&system_of(base)->pipe, false);
 }
 
 void exos_run_pipe_inlined(struct operations *base) {
-    pipe_there_and_back(system_of(base), true);
+    pipe_there_and_back(&system_of(base)->pipe, true);
+}
+
+void exos_run_pipe_checked(struct operations *base) {
+    pipe_there_and_back(&system_of(base)->stranger, true);
 }
 
 /* Counts on, and waits until the other has. */
@@ -127,7 +142,10 @@ static enum error_code make_peer(struct exos_system *system, struct exos_peer *p
     peer->near.shared = EXOS_SHARED_AT + system->shared_pages++ * AEGIS_PAGE;
     peer->far = (struct exos_ipc){.environment = peer->environment, .costs = &system->profile.ipc};
     peer->near.stack_handle = system->stack_handle;
-    const enum error_code code = exos_ipc_connect(&peer->near, &peer->far, error);
+    const bool apart = peer == &system->stranger;
+    system->shared_pages += apart ? 1 : 0;
+    const enum error_code code = apart ? exos_ipc_connect_apart(&peer->near, &peer->far, error)
+                                       : exos_ipc_connect(&peer->near, &peer->far, error);
     system->stack_handle = peer->near.stack_handle;
     return code;
 }
@@ -136,6 +154,9 @@ enum error_code exos_make_peers(struct exos_system *system, struct error *error)
     enum error_code code = OK;
     if (exos_is_planned(system, exos_run_pipe, exos_run_pipe_inlined)) {
         code = make_peer(system, &system->pipe, &pipe_program, error);
+    }
+    if (code == OK && exos_is_planned(system, exos_run_pipe_checked, NULL)) {
+        code = make_peer(system, &system->stranger, &stranger_program, error);
     }
     if (code == OK && exos_is_planned(system, exos_run_counter, NULL)) {
         code = make_peer(system, &system->counter, &counter_program, error);

@@ -98,6 +98,7 @@ static void destroy(struct operations *base) {
     struct exos_system *system = (struct exos_system *)base;
     aegis_free(system->aegis);
     exos_vm_free(&system->vm);
+    exos_paging_free(&system->paging);
     free(system->permutation);
     random_stream_free(system->order);
     free(system);
@@ -217,6 +218,8 @@ static void visit_stats(const struct operations *base, const struct stats_sink *
     stats_counter(sink, "exos.vm", "misses", system->vm.misses);
     stats_counter(sink, "exos.vm", "dirtied", system->vm.dirtied);
     stats_counter(sink, "exos.vm", "hash_probes", system->vm.probes);
+    stats_counter(sink, "exos.vm", "pages_in", system->paging.in);
+    stats_counter(sink, "exos.vm", "pages_out", system->paging.out);
     stats_counter(sink, "exos.udp", "refused", system->udp.refused);
 }
 
@@ -224,6 +227,7 @@ static void reset_stats(struct operations *base) {
     struct exos_system *system = (struct exos_system *)base;
     aegis_reset_stats(system->aegis);
     system->vm.traps = system->vm.misses = system->vm.dirtied = system->vm.probes = 0;
+    system->paging.in = system->paging.out = 0;
 }
 
 static void visit_table(const struct param *rows, const void *costs, const char *prefix,

@@ -149,3 +149,21 @@ void exos_run_appel2(struct operations *base) {
         (void)touch(system, system->permutation[i]);
     }
 }
+
+/* ---- more pages than frames ---- */
+
+enum error_code exos_prepare_cycle(struct operations *base, struct error *error) {
+    struct exos_system *system = system_of(base);
+    return exos_paging_begin(&system->paging, &system->vm, system->plan.pages, error);
+}
+
+/* The next page, and what the page store has in it; the program knows that it will not come
+ * back to it for longer than to any other. */
+void exos_run_cycle(struct operations *base) {
+    struct exos_system *system = system_of(base);
+    const uint64_t page = system->scanned++ % system->plan.pages;
+    uint32_t number = 0;
+    const bool there = r3000_load(system->aegis->cpu, exos_vm_page(page), 4, &number);
+    SIM_ASSERT(there && number == page);
+    exos_paging_use(&system->paging, page);
+}

@@ -21,6 +21,7 @@ const struct param exos_ipc_cost_params[] = {
     IPC_COST(pipe_read, "finding content in a pipe's ring and moving its tail"),
     IPC_COST(copy, "setting a copy up: lengths and alignments"),
     IPC_COST(copy_word, "one word of a copy, beside its load and store"),
+    IPC_COST(ring_check, "the other's position in a ring compared with what it can be, if it is not trusted"),
     IPC_COST(yield_stub, "around a yield: arguments and result"),
     IPC_COST(counter, "comparing a shared counter and counting on"),
     IPC_COST(client_stub, "a client's stub: the procedure's number, the result"),
@@ -66,20 +67,42 @@ static enum error_code bind_own(struct aegis_environment *environment, uint32_t 
     return code == OK ? aegis_tlb_insert(environment, at, handle, true, error) : code;
 }
 
-enum error_code exos_ipc_connect(struct exos_ipc *first, struct exos_ipc *second, struct error *error) {
-    struct exo_handle *page = &first->page_handle, *derived = &second->page_handle;
+static enum error_code make_stacks(struct exos_ipc *first, struct exos_ipc *second, struct error *error) {
     enum error_code code = OK;
     if (first->stack_handle.code == 0) {
         code = bind_own(first->environment, EXOS_STACK_AT, &first->stack_handle, error);
     }
-    code = code == OK ? bind_own(second->environment, EXOS_STACK_AT, &second->stack_handle, error) : code;
+    first->other = second->environment;
+    second->other = first->environment;
+    second->serves = true;
+    return code == OK ? bind_own(second->environment, EXOS_STACK_AT, &second->stack_handle, error) : code;
+}
+
+/* A page of one's own, which the other can read. */
+static enum error_code show_page(struct exos_ipc *own, struct exos_ipc *other, uint32_t at, struct error *error) {
+    own->shared = other->theirs = at;
+    enum error_code code = bind_own(own->environment, at, &own->page_handle, error);
+    if (code == OK) {
+        code = aegis_derive(own->environment, &own->page_handle, EXO_READ, other->environment, &other->theirs_handle,
+                            error);
+    }
+    return code == OK ? aegis_tlb_insert(other->environment, at, &other->theirs_handle, false, error) : code;
+}
+
+enum error_code exos_ipc_connect_apart(struct exos_ipc *first, struct exos_ipc *second, struct error *error) {
+    const uint32_t at = first->shared;
+    enum error_code code = make_stacks(first, second, error);
+    code = code == OK ? show_page(first, second, at, error) : code;
+    return code == OK ? show_page(second, first, at + AEGIS_PAGE, error) : code;
+}
+
+enum error_code exos_ipc_connect(struct exos_ipc *first, struct exos_ipc *second, struct error *error) {
+    struct exo_handle *page = &first->page_handle, *derived = &second->page_handle;
+    enum error_code code = make_stacks(first, second, error);
     code = code == OK ? bind_own(first->environment, first->shared, page, error) : code;
     if (code == OK) {
         code = aegis_derive(first->environment, page, EXO_READ | EXO_WRITE, second->environment, derived, error);
     }
-    first->other = second->environment;
-    second->other = first->environment;
-    second->serves = true;
     second->shared = first->shared;
     return code == OK ? aegis_tlb_insert(second->environment, first->shared, derived, true, error) : code;
 }
@@ -88,12 +111,14 @@ bool exos_ipc_fault(struct exos_ipc *ipc, const struct aegis_exception *exceptio
     struct r3000 *cpu = ipc->environment->aegis->cpu;
     const uint32_t page = exception->bad_address & R3000_HI_VPN;
     const bool missing = exception->code == R3000_TLBL || exception->code == R3000_TLBS;
-    if (!missing || (page != EXOS_STACK_AT && page != ipc->shared)) {
+    const struct exo_handle *handle = page == EXOS_STACK_AT                     ? &ipc->stack_handle
+                                      : page == ipc->shared                     ? &ipc->page_handle
+                                      : ipc->theirs != 0 && page == ipc->theirs ? &ipc->theirs_handle
+                                                                                : NULL;
+    if (!missing || handle == NULL) {
         return false;
     }
-    const bool bound =
-        aegis_tlb_insert(ipc->environment, page, page == EXOS_STACK_AT ? &ipc->stack_handle : &ipc->page_handle, true,
-                         NULL) == OK;
+    const bool bound = aegis_tlb_insert(ipc->environment, page, handle, handle != &ipc->theirs_handle, NULL) == OK;
     for (uint32_t i = 0; i < 3; i++) {
         (void)r3000_load(cpu, AEGIS_SAVE_AREA_AT + AEGIS_SAVE_SCRATCH + 4 * i, 4, &cpu->registers[R3000_T0 + i]);
     }
@@ -157,11 +182,27 @@ static uint32_t ring_place(uint32_t ring, uint32_t position) {
     return ring + RING_DATA + position % EXOS_RING_BYTES;
 }
 
+static uint32_t others_end(const struct exos_ipc *ipc, uint32_t ring) {
+    return (ipc->theirs != 0 ? ipc->theirs : ipc->shared) + ring;
+}
+
+/* How many bytes are in the ring. Of a position that cannot be, from one who is not trusted:
+ * `instead`, with which one waits. */
+static uint32_t content(struct exos_ipc *ipc, uint32_t head, uint32_t tail, uint32_t instead) {
+    if (ipc->theirs == 0) {
+        return head - tail;
+    }
+    step(ipc, &ipc->costs->ring_check);
+    const bool can_be = head - tail <= EXOS_RING_BYTES && (head - tail) % WORD == 0;
+    ipc->refused += can_be ? 0 : 1;
+    return can_be ? head - tail : instead;
+}
+
 void exos_pipe_write(struct exos_ipc *ipc, enum exos_shared ring, const uint32_t *words, uint32_t count) {
-    const uint32_t at = ipc->shared + (uint32_t)ring;
+    const uint32_t at = ipc->shared + (uint32_t)ring, other = others_end(ipc, (uint32_t)ring);
     enter_procedure(ipc);
     uint32_t head = load(ipc, at + RING_HEAD);
-    while (EXOS_RING_BYTES - (head - load(ipc, at + RING_TAIL)) < count * WORD) {
+    while (EXOS_RING_BYTES - content(ipc, head, load(ipc, other + RING_TAIL), EXOS_RING_BYTES) < count * WORD) {
         exos_ipc_yield(ipc);
     }
     step(ipc, &ipc->costs->pipe_write);
@@ -176,18 +217,18 @@ void exos_pipe_write(struct exos_ipc *ipc, enum exos_shared ring, const uint32_t
 }
 
 uint32_t exos_pipe_read(struct exos_ipc *ipc, enum exos_shared ring, uint32_t *words, uint32_t count) {
-    const uint32_t at = ipc->shared + (uint32_t)ring;
+    const uint32_t at = ipc->shared + (uint32_t)ring, other = others_end(ipc, (uint32_t)ring);
     enter_procedure(ipc);
-    uint32_t tail = load(ipc, at + RING_TAIL), head = 0;
-    while ((head = load(ipc, at + RING_HEAD)) == tail) {
+    uint32_t tail = load(ipc, at + RING_TAIL), bytes = 0;
+    while ((bytes = content(ipc, load(ipc, other + RING_HEAD), tail, 0)) == 0) {
         exos_ipc_yield(ipc);
     }
     step(ipc, &ipc->costs->pipe_read);
     step(ipc, &ipc->costs->copy);
     uint32_t got = 0;
-    for (; got < count && tail != head; got++, tail += WORD) {
+    for (; got < count && bytes > 0; got++, tail += WORD, bytes -= WORD) {
         step(ipc, &ipc->costs->copy_word);
-        words[got] = load(ipc, ring_place(at, tail));
+        words[got] = load(ipc, ring_place(other, tail));
         store(ipc, BUFFER_AT, words[got]); /* the caller's buffer */
     }
     store(ipc, at + RING_TAIL, tail);

@@ -1,7 +1,11 @@
 /* ipc.h: communication between two environments as a library: a pipe, a counter in
  * shared memory, and calls to a server that is trusted with registers or is not.
  *
- * What they share is one page, bound in both under capabilities: the second's is derived
+ * Those who do not trust each other have a page each, which the other can only read (the
+ * derived capability has no right to write): a pipe's writer keeps the words and the head
+ * in its own, the reader the tail in its own, and each checks what the other's says.
+ *
+ * What the others share is one page, bound in both under capabilities: the second's is derived
  * from the first's. Whoever waits yields the slice to the other by name; the kernel knows
  * nothing of pipes. A library's procedures keep what a calling convention keeps: each
  * call stores and loads its frame on the environment's stack. */
@@ -14,6 +18,7 @@
 /* Instructions beside loads, stores and kernel calls; profile section `ipc`. */
 struct exos_ipc_costs {
     struct cost call, descriptor, pipe_write, pipe_read, copy, copy_word;
+    struct cost ring_check;
     struct cost yield_stub, counter, client_stub, server_stub;
 };
 extern const struct param exos_ipc_cost_params[];
@@ -31,6 +36,9 @@ struct exos_ipc {
     struct exos_ipc_costs *costs;
     struct exo_handle stack_handle, page_handle; /* to bind them again after a miss */
     uint32_t shared;                             /* the shared page: EXOS_SHARED_AT, or a page behind it */
+    uint32_t theirs;                             /* 0, or the other's page; `shared` is its own then */
+    struct exo_handle theirs_handle;             /* for reading */
+    uint64_t refused;                            /* positions of the other's that cannot be */
     bool inlined;                                /* a pipe's procedures are expanded where they are called */
     bool serves;                                 /* works for the other's request */
     uint32_t depth;                              /* words on the stack */
@@ -41,6 +49,10 @@ struct exos_ipc {
  * environment with several partners has a page with each and one stack: a side whose
  * stack_handle is set keeps it. ERR_EXHAUSTED. */
 enum error_code exos_ipc_connect(struct exos_ipc *first, struct exos_ipc *second, struct error *error);
+
+/* The same for two that do not trust each other: the first's page at first->shared in both, the
+ * second's in the page behind it. Pipes alone work over these. */
+enum error_code exos_ipc_connect_apart(struct exos_ipc *first, struct exos_ipc *second, struct error *error);
 
 /* A miss on the shared page or the stack, which the software TLB has lost to another page:
  * bound again. False: it is about neither. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "libos_model/exos/page_table.h"
+#include "libos_model/exos/paging.h"
 #include "sim/random.h"
 
 const char *const exos_table_names[] = {"linear", "hashed", NULL};
@@ -29,6 +30,22 @@ const struct param exos_vm_cost_params[] = {
     VM_COST(protect, "a call that changes protection, beside the lookup, the entries and the kernel's part"),
     VM_COST(protect_page, "changing one page's entry in the page table"),
     VM_COST(trap, "a protection trap: to the application's handler, and back to what trapped"),
+    VM_COST(choose_victim, "choosing a page to leave, beside a look at it"),
+    VM_COST(page_in, "a page read from the backing store, for which the program waits"),
+    VM_COST(page_out, "a page written to it, likewise"),
+    {.key = "resident",
+     .type = PARAM_INTEGER,
+     .offset = offsetof(struct exos_vm_costs, resident),
+     .default_text = "64",
+     .minimum = "1",
+     .maximum = "65536",
+     .help = "frames that hold pages which come and go"},
+    {.key = "victim",
+     .type = PARAM_CHOICE,
+     .offset = offsetof(struct exos_vm_costs, victim),
+     .default_text = "lru",
+     .choices = exos_victim_names,
+     .help = "which of those pages leaves: the least recently used, by a clock, the application's own choice"},
     {0}};
 
 static void step(struct exos_vm *vm, struct cost *cost) {
@@ -103,7 +120,7 @@ static enum error_code add_page(struct exos_vm *vm, struct error *error) {
     return OK;
 }
 
-enum error_code exos_vm_grow(struct exos_vm *vm, uint64_t pages, struct error *error) {
+enum error_code exos_vm_reserve(struct exos_vm *vm, uint64_t pages, struct error *error) {
     enum error_code code = vm->table_pages == 0 ? make_table(vm, pages, error) : OK;
     if (code == OK && pages > vm->capacity) {
         code = error_set(error, ERR_EXHAUSTED, "the page table has %llu entries", (unsigned long long)vm->capacity);
@@ -112,6 +129,11 @@ enum error_code exos_vm_grow(struct exos_vm *vm, uint64_t pages, struct error *e
         vm->handles = realloc(vm->handles, pages * sizeof *vm->handles);
         SIM_ASSERT(vm->handles != NULL);
     }
+    return code;
+}
+
+enum error_code exos_vm_grow(struct exos_vm *vm, uint64_t pages, struct error *error) {
+    enum error_code code = exos_vm_reserve(vm, pages, error);
     while (code == OK && vm->pages < pages) {
         code = add_page(vm, error);
     }
@@ -204,10 +226,14 @@ bool exos_vm_fault(struct exos_vm *vm, const struct aegis_exception *exception, 
     if (exception->code != R3000_TLBL && !write) {
         return false;
     }
-    const uint32_t entry = exos_table_entry(vm, address, false);
-    const uint32_t pte = entry != 0 ? exos_table_get(vm, entry) : 0;
+    uint32_t entry = exos_table_entry(vm, address, false);
+    uint32_t pte = entry != 0 ? exos_table_get(vm, entry) : 0;
     if ((pte & EXOS_PTE_MAPPED) == 0) {
-        return false;
+        if (vm->on_absent == NULL || !vm->on_absent(vm, address)) {
+            return false;
+        }
+        entry = exos_table_entry(vm, address, false);
+        pte = exos_table_get(vm, entry);
     }
     if ((pte & (write ? EXOS_PTE_WRITE : EXOS_PTE_READ)) == 0) {
         *resume = trap(vm, address);

@@ -20,9 +20,12 @@ struct exos_vm_costs {
     struct cost lookup;                /* an address found in the library's map, on a call */
     struct cost page_walk, hash_probe; /* an entry's address, on a fault */
     struct cost protect, protect_page;
-    struct cost trap; /* a protection trap: to the application's handler and back */
-    int page_table;   /* enum exos_table */
-    int frames;       /* enum exos_frames */
+    struct cost trap;                             /* a protection trap: to the application's handler and back */
+    struct cost choose_victim, page_in, page_out; /* paging.h */
+    uint64_t resident;                            /* frames for pages that come and go */
+    int victim;                                   /* enum exos_victim */
+    int page_table;                               /* enum exos_table */
+    int frames;                                   /* enum exos_frames */
 };
 extern const struct param exos_vm_cost_params[];
 
@@ -47,16 +50,20 @@ struct exos_vm;
 /* The application's handler of a protection trap. */
 typedef enum r3000_resume exos_trap_handler(struct exos_vm *vm, uint32_t address);
 
+/* Makes a page that is not mapped so, in the page table and vm->handles. False: there is no such page. */
+typedef bool exos_absent_handler(struct exos_vm *vm, uint32_t address);
+
 struct exos_vm {
     struct aegis_environment *environment;
     struct exos_vm_costs *costs;
-    uint64_t pages;             /* in use, from EXOS_DATA_AT on */
-    uint64_t capacity;          /* a hashed table's entries (a power of two), or a linear one's */
-    uint64_t table_pages;       /* 0: not made yet */
-    struct exo_handle *handles; /* by page */
-    exos_trap_handler *on_trap; /* NULL: the instruction is skipped */
-    void *context;              /* the handler's */
-    struct random_stream *draw; /* for frames at random; NULL: none yet */
+    uint64_t pages;                 /* in use, from EXOS_DATA_AT on */
+    uint64_t capacity;              /* a hashed table's entries (a power of two), or a linear one's */
+    uint64_t table_pages;           /* 0: not made yet */
+    struct exo_handle *handles;     /* by page */
+    exos_trap_handler *on_trap;     /* NULL: the instruction is skipped */
+    exos_absent_handler *on_absent; /* NULL: it is not the library's */
+    void *context;                  /* the handlers' */
+    struct random_stream *draw;     /* for frames at random; NULL: none yet */
     uint64_t traps, misses, dirtied, probes;
 };
 
@@ -64,6 +71,9 @@ struct exos_vm {
  * and bound. The first call makes the table, for so many. ERR_EXHAUSTED; ERR_SHARE: the table takes
  * more pages than are guaranteed. */
 enum error_code exos_vm_grow(struct exos_vm *vm, uint64_t pages, struct error *error);
+/* [env] The table for `pages` pages, and room for their handles; no frame. Instead of
+ * exos_vm_grow. Errors as there. */
+enum error_code exos_vm_reserve(struct exos_vm *vm, uint64_t pages, struct error *error);
 void exos_vm_free(struct exos_vm *vm);
 
 /* [env] Whether a page was written since it was made or cleaned. */

@@ -8,6 +8,7 @@ static struct exos_costs exos_costs;
 static struct exos_ipc near, far;
 static unsigned finished;
 static uint32_t received;
+static bool apart;
 
 static void on_notice(struct aegis_environment *environment, enum aegis_notice notice) {
     if (notice == AEGIS_SLICE_END) {
@@ -24,7 +25,7 @@ static void run(const struct aegis_program *first, const struct aegis_program *s
     struct aegis_environment *bob = fixture_environment(second->name, second, 0);
     near = (struct exos_ipc){.environment = alice, .costs = &ipc_costs, .shared = EXOS_SHARED_AT};
     far = (struct exos_ipc){.environment = bob, .costs = &ipc_costs};
-    cr_assert_eq(exos_ipc_connect(&near, &far, &error), OK, "%s", error.text);
+    cr_assert_eq((apart ? exos_ipc_connect_apart : exos_ipc_connect)(&near, &far, &error), OK, "%s", error.text);
     fixture_run(2 * SIM_S);
     fixture_check_accounts();
     cr_expect_eq(near.depth, 0);
@@ -164,4 +165,65 @@ Test(exos_ipc, what_the_tlb_has_lost_is_bound_again) {
     run(&even, &odd);
     cr_expect_eq(finished, 1);
     cr_expect_gt(misses, 2 * (ROUNDS / 10));
+}
+
+/* ---- a pipe between two who do not trust each other ---- */
+
+static void stop(struct aegis_environment *environment) {
+    (void)environment;
+    for (;;) {
+        exos_ipc_yield(&far);
+    }
+}
+
+static enum r3000_resume skip_theirs(struct aegis_environment *environment, const struct aegis_exception *exception) {
+    struct exos_ipc *own = environment == near.environment ? &near : &far;
+    return exos_ipc_fault(own, exception) ? R3000_RETRY : fixture_skip(environment, exception);
+}
+
+static void read_from_a_stranger(struct aegis_environment *environment) {
+    struct r3000 *of = environment->aegis->cpu;
+    uint32_t words[4] = {1, 2, 3, 4};
+    cr_expect_not(r3000_store(of, near.theirs + EXOS_SHARED_REPLIES, 4, 8), "the other's page can be written");
+    exos_pipe_write(&near, EXOS_SHARED_REQUESTS, words, 4);
+    uint32_t answer = 0; /* not what a head that cannot be would show */
+    cr_expect_eq(exos_pipe_read(&near, EXOS_SHARED_REPLIES, &answer, 1), 1);
+    cr_expect_eq(answer, SECRET);
+    finished++;
+}
+
+/* More than a ring holds, then what is true. */
+static void lie(struct aegis_environment *environment) {
+    struct r3000 *of = environment->aegis->cpu;
+    const uint32_t secret = SECRET;
+    uint32_t words[4] = {0};
+    cr_expect_eq(exos_pipe_read(&far, EXOS_SHARED_REQUESTS, words, 4), 4);
+    cr_expect(words[0] == 1 && words[3] == 4);
+    cr_expect(r3000_store(of, far.shared + EXOS_SHARED_REPLIES, 4, EXOS_RING_BYTES + 4));
+    exos_ipc_yield(&far);
+    cr_expect_eq(near.refused, 1);
+    cr_expect(r3000_store(of, far.shared + EXOS_SHARED_REPLIES, 4, 0));
+    exos_pipe_write(&far, EXOS_SHARED_REPLIES, &secret, 1);
+    stop(environment);
+}
+Test(exos_ipc, a_pipe_of_strangers_is_not_written_by_the_other_and_refuses_a_lie) {
+    static const struct aegis_program reader = {
+        .name = "reader", .main = read_from_a_stranger, .exception = skip_theirs, .notice = on_notice};
+    static const struct aegis_program liar = {
+        .name = "liar", .main = lie, .exception = skip_theirs, .notice = on_notice};
+    apart = true;
+    run(&reader, &liar);
+    cr_expect_eq(finished, 1);
+    cr_expect_eq(near.refused, 1);
+    cr_expect_eq(far.refused, 0);
+}
+Test(exos_ipc, a_pipe_of_strangers_keeps_words_and_order_and_waits_when_it_is_full) {
+    static const struct aegis_program sender = {.name = "sender", .main = send_numbers, .notice = on_notice};
+    static const struct aegis_program receiver = {.name = "receiver", .main = receive_numbers, .notice = on_notice};
+    apart = true;
+    run(&sender, &receiver);
+    cr_expect_eq(finished, 1);
+    cr_expect_eq(received, ROUNDS);
+    cr_expect_eq(near.refused + far.refused, 0);
+    cr_expect_gt(ipc_costs.ring_check.uses, 2 * ROUNDS);
 }
