@@ -76,6 +76,7 @@ struct exos_system {
     struct exos_udp udp;
     bool hoarder_grabs;
     unsigned hoarder_abstains;
+    uint64_t overrunner_slices; /* that it left in time */
 };
 extern const struct operation exos_operations[];
 /* A step of the measuring program or of the library for it. */
@@ -105,6 +106,15 @@ operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_c
 /* A scheduler, which has the slice, and programs beside the measured one; before the run. */
 enum error_code exos_make_scheduler(struct exos_system *system, struct error *error);
 operation_run exos_run_compute;
+/* Computes for ever: a program's main; its state is the struct exos_system. */
+void exos_spin(struct aegis_environment *environment);
+/* Does so, and leaves when its slice ends. */
+extern const struct aegis_program exos_other_program;
+
+/* ---- exos_overrun_operations.c ---- */
+/* Two programs beside the measured one, with a slice each; before the run. */
+enum error_code exos_make_overrunner(struct exos_system *system, struct error *error);
+operation_run exos_run_compute_beside_overrunner;
 
 /* ---- exos_udp_operations.c ---- */
 /* The adapter, the filter and the handler of the measured program, if the plan has any use

@@ -151,6 +151,8 @@ const struct operation exos_operations[] = {
     {"shm", "a counter in shared memory counted on by turns, there and back", NULL, exos_run_counter},
     {"lrpc", "a call of a server that is not trusted with registers, and its reply", NULL, exos_run_call},
     {"compute", "a slice's worth of computing, with `tickets` of six under a stride scheduler", NULL, exos_run_compute},
+    {"compute_beside_overrunner", "the same with a slice of its own, beside a program that hangs in the end", NULL,
+     exos_run_compute_beside_overrunner},
     {"need_frame", "a frame, when a program has them all that gives back what it is asked for", NULL,
      exos_run_need_frame},
     {"need_frame_of_deaf", "a frame, when a program has them all that does not answer", NULL,

@@ -15,7 +15,7 @@ void exos_run_compute(struct operations *base) {
     cpu_run(context_current());
 }
 
-static void spin(struct aegis_environment *environment) {
+void exos_spin(struct aegis_environment *environment) {
     const struct exos_system *system = environment->state;
     for (;;) {
         cpu_charge_time(context_current(), system->config.quantum);
@@ -30,7 +30,7 @@ static void on_notice(struct aegis_environment *environment, enum aegis_notice n
     }
 }
 
-static const struct aegis_program other_program = {.name = "other", .main = spin, .notice = on_notice};
+const struct aegis_program exos_other_program = {.name = "other", .main = exos_spin, .notice = on_notice};
 
 static struct aegis_environment *make(struct exos_system *system, const struct aegis_program *program, void *state,
                                       struct error *error) {
@@ -47,7 +47,7 @@ enum error_code exos_make_scheduler(struct exos_system *system, struct error *er
     system->stride.costs = &system->profile.exos;
     for (uint64_t tickets = PROGRAMS; tickets > 0; tickets--) {
         struct aegis_environment *program =
-            tickets == system->plan.tickets ? system->measured : make(system, &other_program, system, error);
+            tickets == system->plan.tickets ? system->measured : make(system, &exos_other_program, system, error);
         if (program == NULL) {
             return error->code;
         }

@@ -189,6 +189,9 @@ static enum error_code begin(struct operations *base, const struct operations_pl
     if (code == OK && exos_is_planned(system, exos_run_need_frame, exos_run_need_frame_of_deaf)) {
         code = exos_make_hoarder(system, error);
     }
+    if (code == OK && exos_is_planned(system, exos_run_compute_beside_overrunner, NULL)) {
+        code = exos_make_overrunner(system, error);
+    }
     if (code == OK) {
         code = exos_is_planned(system, exos_run_compute, NULL)
                    ? exos_make_scheduler(system, error)
