@@ -123,6 +123,7 @@ static struct request_of_block **choose(struct linux_block_layer *layer) {
 static void dispatch(struct linux_block_layer *layer, struct context *context) {
     while (layer->queue != NULL && layer->in_flight < layer->storage->config.queue_depth) {
         struct request_of_block **at = choose(layer), *request = *at;
+        SIM_ASSERT(request != NULL); /* it chooses one of a queue that is not empty */
         *at = request->next;
         layer->in_flight += 1;
         const enum error_code code = block_submit(layer->storage->disk, context, &request->io);

@@ -31,7 +31,6 @@ struct linux_storage_profile {
     const struct config_node *section_nodes[FS_KINDS];
     struct fs_costs costs; /* of the file system in use */
 };
-extern const struct param linux_storage_profile_params[];
 
 enum linux_storage_device { LINUX_RAM_DISK, LINUX_NVME };
 enum linux_block_scheduler { LINUX_SCHEDULER_NONE, LINUX_SCHEDULER_NOOP, LINUX_SCHEDULER_DEADLINE };
@@ -48,7 +47,6 @@ struct linux_storage_config {
     uint64_t thread_core;
     const struct config_node *profile_node;
 };
-extern const struct param linux_storage_params[];
 
 bool linux_storage_bind(const struct config_node *node, struct linux_storage_config *config,
                         struct linux_storage_profile *profile, struct diagnostics *diagnostics);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernel_model/linux/linux_storage.h"
+#include "kernel_model/linux/linux_system.h"
 
 static const char *const device_choices[] = {"ram_disk", "nvme", NULL};
 static const char *const scheduler_choices[] = {"none", "noop", "deadline", NULL};
