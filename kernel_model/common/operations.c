@@ -16,3 +16,13 @@ const struct operation *operation_find(const struct operations_ops *ops, const c
     *nearest = config_nearest(name, names);
     return NULL;
 }
+
+enum error_code operations_prepare(struct operations *system, const struct operations_plan *plan, struct error *error) {
+    enum error_code code = OK;
+    for (size_t i = 0; i < plan->count && code == OK; i++) {
+        if (plan->sequence[i]->prepare != NULL) {
+            code = plan->sequence[i]->prepare(system, error);
+        }
+    }
+    return code;
+}

@@ -78,6 +78,9 @@ struct operations {
     struct machine *machine;
 };
 
+/* [thread] Prepares each operation of a plan, in order, until one cannot be. */
+enum error_code operations_prepare(struct operations *system, const struct operations_plan *plan, struct error *error);
+
 /* The operation of that name; NULL with `nearest` (may be NULL, too) if there is none. */
 const struct operation *operation_find(const struct operations_ops *ops, const char *name, const char **nearest);
 

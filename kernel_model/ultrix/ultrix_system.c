@@ -72,21 +72,11 @@ static void destroy(struct operations *base) {
 
 /* ---- the process that is measured ---- */
 
-static enum error_code prepare(struct ultrix_system *system, struct error *error) {
-    enum error_code code = OK;
-    for (size_t i = 0; i < system->plan.count && code == OK; i++) {
-        if (system->plan.sequence[i]->prepare != NULL) {
-            code = system->plan.sequence[i]->prepare(&system->base, error);
-        }
-    }
-    return code;
-}
-
 static void measured_main(struct ultrix_process *process) {
     struct ultrix_system *system = process->state;
     const ledger_component app = system_components.app;
     struct error error = {0};
-    if (prepare(system, &error) != OK) {
+    if (operations_prepare(&system->base, &system->plan, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
         return;
     }

@@ -106,21 +106,11 @@ static void destroy(struct operations *base) {
 
 /* ---- the program that is measured ---- */
 
-static enum error_code prepare(struct exos_system *system, struct error *error) {
-    enum error_code code = OK;
-    for (size_t i = 0; i < system->plan.count && code == OK; i++) {
-        if (system->plan.sequence[i]->prepare != NULL) {
-            code = system->plan.sequence[i]->prepare(&system->base, error);
-        }
-    }
-    return code;
-}
-
 static void measured_main(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
     const ledger_component app = system_components.app;
     struct error error = {0};
-    if (prepare(system, &error) != OK) {
+    if (operations_prepare(&system->base, &system->plan, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
         return;
     }
