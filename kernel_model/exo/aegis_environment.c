@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kernel_model/exo/aegis.h"
+#include "kernel_model/exo/aegis_machine.h"
 #include "kernel_model/exo/aegis_network.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/revocation.h"
@@ -23,7 +24,7 @@ static unsigned free_asid(const struct aegis *aegis) {
 }
 
 static void make_contexts(struct aegis_environment *environment, const char *name) {
-    struct core *core = environment->aegis->cpu->core;
+    struct core *core = environment->aegis->core;
     char text[64];
     environment->main = context_create(core, CORE_THREAD, name, NULL, aegis_main_body, environment);
     (void)snprintf(text, sizeof text, "%.24s.entry", name);
@@ -38,11 +39,10 @@ static void fill_block(struct aegis_environment *environment) {
     struct memory *memory = environment->aegis->kernel->machine->memory;
     const uint64_t block = environment->block;
     memory_write32(memory, block + AEGIS_BLOCK_NUMBER, environment->environment->number);
-    memory_write32(memory, block + AEGIS_BLOCK_SAVE_AREA, R3000_KSEG0 | (uint32_t)environment->save_area);
-    memory_write32(memory, block + AEGIS_BLOCK_ENTRY_HI, r3000_hi(0, environment->asid));
-    memory_write32(memory, block + AEGIS_BLOCK_STACK, R3000_KSEG0 | (uint32_t)(block + AEGIS_BLOCK_KERNEL_STACK));
+    memory_write32(memory, block + AEGIS_BLOCK_SAVE_AREA, (uint32_t)environment->save_area);
+    memory_write32(memory, block + AEGIS_BLOCK_STACK, (uint32_t)(block + AEGIS_BLOCK_KERNEL_STACK));
     memory_write32(memory, block + AEGIS_BLOCK_ENTRY, environment->program->entered != NULL ? AEGIS_CODE_ENTRY : 0);
-    for (uint32_t code = 0; code < R3000_CODES; code++) {
+    for (uint32_t code = 0; code < AEGIS_CAUSES; code++) {
         memory_write32(memory, block + AEGIS_BLOCK_HANDLERS + 4 * code,
                        environment->program->exception != NULL ? AEGIS_CODE_HANDLER : 0);
     }
@@ -59,15 +59,16 @@ static enum error_code take_memory(struct aegis_environment *environment, struct
         return error_set(error, ERR_EXHAUSTED, "no memory for an environment");
     }
     aegis_mark_free(aegis, environment->block, false);
-    const enum error_code code =
-        aegis_frame_allocate(environment, 0, AEGIS_ANY_COLOR, &handle, &environment->save_area, error);
+    enum error_code code = aegis->machine->begin(environment, error);
+    if (code == OK) {
+        code = aegis_frame_allocate(environment, 0, AEGIS_ANY_COLOR, &handle, &environment->save_area, error);
+    }
     if (code == OK) {
         environment->frames->guaranteed = true;
         environment->guaranteed = 1;
-        aegis_map_own(environment, AEGIS_SAVE_AREA_AT, environment->save_area, true);
-        aegis_map_own(environment, AEGIS_FREE_MAP_AT, aegis->free_map, false);
+        code = aegis_map_own(environment, AEGIS_SAVE_AREA_AT, environment->save_area, true, error);
     }
-    return code;
+    return code == OK ? aegis_map_own(environment, AEGIS_FREE_MAP_AT, aegis->free_map, false, error) : code;
 }
 
 struct aegis_environment *aegis_environment_create(struct aegis *aegis, const char *name,
@@ -128,6 +129,7 @@ void aegis_environment_destroy(struct aegis_environment *environment) {
     drop_request(&environment->request);
     drop_request(&environment->below_request);
     aegis_forget(environment);
+    aegis->machine->end(environment);
     exo_environment_destroy(environment->environment);
     environment->environment = NULL;
     if (environment->block != 0) {

@@ -61,16 +61,19 @@ bool aegis_frame_is_free(struct aegis_environment *environment, uint64_t physica
 /* ---- For the kernel's own files. ---- */
 void aegis_binding_init(struct aegis *aegis);
 void aegis_binding_fini(struct aegis *aegis);
-/* A miss in kuseg: finds the binding without the environment, or not. */
-bool aegis_refill(struct aegis_environment *environment, uint32_t hi);
 /* The record of a page's binding, or NULL. */
 struct aegis_binding *aegis_binding_find(struct aegis_environment *environment, uint32_t page);
 /* ERR_RANGE for a page that is not the environment's to map. */
 enum error_code aegis_check_page(const struct aegis_environment *environment, uint32_t page, struct error *error);
-/* EntryLo of a page that can be read, or also written. */
+/* A record's word for a frame that can be read, or also written: on the R3000 EntryLo. */
+#define AEGIS_LO_FRAME UINT32_C(0xfffff000)
+#define AEGIS_LO_WRITE (UINT32_C(1) << 10)
+#define AEGIS_LO_VALID (UINT32_C(1) << 9)
 uint32_t aegis_entry_lo(uint64_t physical, bool write);
-/* The kernel's own guaranteed mapping of a frame at creation. */
-void aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical, bool write);
+/* The kernel's own guaranteed mapping of a frame at creation. ERR_SHARE, ERR_EXHAUSTED: no
+ * memory for its page table, where the processor has one. */
+enum error_code aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical,
+                              bool write, struct error *error);
 /* Undoes every binding of an environment: nothing of its ASID is left anywhere. */
 void aegis_forget(struct aegis_environment *environment);
 /* Sets or clears a frame's bit in the free map. */

@@ -30,7 +30,7 @@ extern const struct param exos_cost_params[];
 
 /* ---- exos_program.c: for a program's table ---- */
 /* Restores the scratch registers from the save area and skips the instruction. */
-enum r3000_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs);
+enum aegis_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs);
 /* At the end of a slice: saves the registers in the save area, yields, restores. */
 void exos_slice_end(struct aegis_environment *environment, struct exos_costs *costs);
 /* Gives `environment->revoke_asked` frames back: those it got last and does not

@@ -1,6 +1,7 @@
 /* exos_operations.c: what can be measured: each operation as a program would do it. */
 #include <stdlib.h>
 
+#include "kernel_model/exo/aegis_user.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/transfer.h"
 #include "libos_model/exos/exos.h"
@@ -11,7 +12,7 @@ static struct exos_system *system_of(struct operations *base) {
 
 void exos_step(const struct exos_system *system, struct cost *cost) {
     cost->uses++;
-    r3000_execute(system->aegis->cpu, cost->cycles);
+    aegis_user_execute(system->measured, cost->cycles);
 }
 
 /* ---- Table 4 ---- */
@@ -44,20 +45,20 @@ static enum error_code prepare_page(struct operations *base, struct error *error
 
 static void run_unaligned(struct operations *base) {
     uint32_t value = 0;
-    (void)r3000_load(system_of(base)->aegis->cpu, EXOS_DATA_AT + 1, 4, &value);
+    (void)aegis_user_load(system_of(base)->measured, EXOS_DATA_AT + 1, 4, &value);
 }
 
 static void run_overflow(struct operations *base) {
     int32_t sum = 0;
-    (void)r3000_add(system_of(base)->aegis->cpu, INT32_MAX, 1, &sum);
+    (void)aegis_user_add(system_of(base)->measured, INT32_MAX, 1, &sum);
 }
 
 static void run_coprocessor(struct operations *base) {
-    (void)r3000_coprocessor(system_of(base)->aegis->cpu, 1);
+    (void)aegis_user_coprocessor(system_of(base)->measured, 1);
 }
 
 static void run_protection(struct operations *base) {
-    (void)r3000_store(system_of(base)->aegis->cpu, EXOS_DATA_AT, 4, 1);
+    (void)aegis_user_store(system_of(base)->measured, EXOS_DATA_AT, 4, 1);
 }
 
 /* ---- Table 6: to the partner and back ---- */
@@ -88,7 +89,7 @@ static void run_walk(struct operations *base) {
     const struct exos_system *system = system_of(base);
     uint32_t value = 0;
     for (uint64_t i = 0; i < system->plan.pages; i++) {
-        (void)r3000_load(system->aegis->cpu, EXOS_DATA_AT + (uint32_t)i * AEGIS_PAGE, 4, &value);
+        (void)aegis_user_load(system->measured, EXOS_DATA_AT + (uint32_t)i * AEGIS_PAGE, 4, &value);
     }
 }
 
@@ -98,7 +99,7 @@ static void run_scan(struct operations *base) {
     const struct exos_system *system = system_of(base);
     uint32_t value = 0;
     for (uint32_t at = 0; at < system->plan.pages * AEGIS_PAGE; at += LINE_BYTES) {
-        (void)r3000_load(system->aegis->cpu, EXOS_DATA_AT + at, 4, &value);
+        (void)aegis_user_load(system->measured, EXOS_DATA_AT + at, 4, &value);
     }
 }
 
