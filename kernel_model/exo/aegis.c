@@ -24,6 +24,8 @@ const struct param aegis_cost_params[] = {
     AEGIS_COST(capability_check, "comparing a presented capability with the kernel's"),
     AEGIS_COST(capability_derive, "a slot filled below another"),
     AEGIS_COST(capability_revoke, "a subtree walked; what was bound under it costs its own"),
+    AEGIS_COST(name_space_create, "an address-space id for an environment, or its end; what is bound costs its own"),
+    AEGIS_COST(name_space_enter, "an environment's addresses are those of another of its name spaces"),
     AEGIS_COST(tlb_insert, "recording a binding"),
     AEGIS_COST(tlb_remove, "finding the binding to undo"),
     AEGIS_COST(protect_page, "changing what a bound page allows, in a run of pages"),

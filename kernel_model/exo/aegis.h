@@ -41,6 +41,7 @@ struct aegis_costs {
     struct cost exception_dispatch;
     struct cost stlb_probe, guaranteed_probe;
     struct cost capability_check, capability_derive, capability_revoke;
+    struct cost name_space_create, name_space_enter;
     struct cost tlb_insert, tlb_remove, protect_page, binding_find, frame_allocate, frame_release;
     struct cost transfer;
     struct cost slice_allocate, slice_tick, slice_switch, upcall;
@@ -157,8 +158,10 @@ struct aegis_environment {
     struct aegis *aegis;
     struct exo_environment *environment;
     const struct aegis_program *program;
-    void *state; /* the program's */
-    unsigned asid;
+    void *state;               /* the program's */
+    unsigned asid;             /* of the name space that it is in: name_space.h */
+    unsigned home;             /* ... and of its first */
+    uint64_t name_spaces;      /* a bit for each that is its own */
     uint64_t block, save_area; /* physical */
     bool dead;
     unsigned nested; /* exceptions within exceptions */

@@ -6,22 +6,10 @@
 #include "kernel_model/exo/aegis_machine.h"
 #include "kernel_model/exo/aegis_network.h"
 #include "kernel_model/exo/binding.h"
+#include "kernel_model/exo/name_space.h"
 #include "kernel_model/exo/revocation.h"
 #include "kernel_model/exo/slice.h"
 #include "kernel_model/exo/transfer.h"
-
-static unsigned free_asid(const struct aegis *aegis) {
-    for (unsigned asid = 1; asid <= AEGIS_ENVIRONMENTS_MAX; asid++) {
-        const struct aegis_environment *at = aegis->environments;
-        while (at != NULL && at->asid != asid) {
-            at = at->next;
-        }
-        if (at == NULL) {
-            return asid;
-        }
-    }
-    return 0;
-}
 
 static void make_contexts(struct aegis_environment *environment, const char *name) {
     struct core *core = environment->aegis->core;
@@ -46,7 +34,7 @@ static void fill_block(struct aegis_environment *environment) {
         memory_write32(memory, block + AEGIS_BLOCK_HANDLERS + 4 * code,
                        environment->program->exception != NULL ? AEGIS_CODE_HANDLER : 0);
     }
-    memory_write32(memory, environment->aegis->globals + AEGIS_PAGE / 2 + 4 * environment->asid, (uint32_t)block);
+    memory_write32(memory, environment->aegis->globals + AEGIS_PAGE / 2 + 4 * environment->home, (uint32_t)block);
 }
 
 /* The save area is the environment's first frame, and guaranteed; the block is the
@@ -75,11 +63,6 @@ struct aegis_environment *aegis_environment_create(struct aegis *aegis, const ch
                                                    const struct exo_limits *limits, const struct aegis_program *program,
                                                    void *state, struct error *error) {
     SIM_ASSERT_MSG(context_current() == NULL, "%s: environments are made before the run", name);
-    const unsigned asid = free_asid(aegis);
-    if (asid == 0) {
-        (void)error_set(error, ERR_EXHAUSTED, "%s: every address-space id is taken", name);
-        return NULL;
-    }
     struct exo_environment *inner = exo_environment_create(aegis->kernel, name, limits, error);
     if (inner == NULL) {
         return NULL;
@@ -90,7 +73,6 @@ struct aegis_environment *aegis_environment_create(struct aegis *aegis, const ch
     environment->environment = inner;
     environment->program = program;
     environment->state = state;
-    environment->asid = asid;
     environment->component = ledger_find("app");
     aegis_revocation_init(environment);
     struct aegis_environment **end = &aegis->environments;
@@ -99,6 +81,12 @@ struct aegis_environment *aegis_environment_create(struct aegis *aegis, const ch
     }
     *end = environment;
     make_contexts(environment, name);
+    environment->asid = environment->home = aegis_name_space_take(environment);
+    if (environment->asid == 0) {
+        (void)error_set(error, ERR_EXHAUSTED, "%s: every address-space id is taken", name);
+        aegis_environment_destroy(environment);
+        return NULL;
+    }
     if (take_memory(environment, error) != OK) {
         aegis_environment_destroy(environment);
         return NULL;
@@ -128,7 +116,8 @@ void aegis_environment_destroy(struct aegis_environment *environment) {
     context_kill(environment->notifier);
     drop_request(&environment->request);
     drop_request(&environment->below_request);
-    aegis_forget(environment);
+    aegis_forget(environment, AEGIS_ANY_NAME_SPACE);
+    aegis_name_space_forget(environment);
     aegis->machine->end(environment);
     exo_environment_destroy(environment->environment);
     environment->environment = NULL;

@@ -80,7 +80,7 @@ struct aegis_machine {
     /* A page is bound; again, if it was. ERR_SHARE, ERR_EXHAUSTED: no memory for its table. */
     enum error_code (*bind)(struct aegis_environment *environment, uint32_t page, uint64_t physical, bool write,
                             struct error *error);
-    void (*unbind)(struct aegis_environment *environment, uint32_t page);
+    void (*unbind)(struct aegis_environment *environment, unsigned name_space, uint32_t page);
     /* A page of the environment's own that the kernel keeps for it (in the guaranteed list) is there. */
     enum error_code (*keep)(struct aegis_environment *environment, uint32_t page, uint64_t physical, bool write,
                             struct error *error);
@@ -88,6 +88,10 @@ struct aegis_machine {
     void (*allow)(struct aegis_environment *environment, uint32_t page, uint64_t physical, bool access, bool write);
     /* The end of a run of these. */
     void (*allowed)(struct aegis_environment *environment);
+
+    /* The environment's addresses are those of environment->asid from now on. NULL: it has no
+     * more name spaces than one. */
+    void (*enter_space)(struct aegis_environment *environment);
 
     /* ---- user code: see aegis_user.h ---- */
     bool (*user_load)(struct aegis *aegis, uint32_t address, uint32_t size_bytes, uint32_t *value);

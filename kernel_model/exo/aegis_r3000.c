@@ -218,10 +218,10 @@ static enum error_code bind(struct aegis_environment *environment, uint32_t page
     return OK;
 }
 
-static void unbind(struct aegis_environment *environment, uint32_t page) {
+static void unbind(struct aegis_environment *environment, unsigned name_space, uint32_t page) {
     struct aegis *aegis = environment->aegis;
     struct r3000 *cpu = aegis->r3000;
-    const uint32_t hi = r3000_hi(page, environment->asid);
+    const uint32_t hi = r3000_hi(page, name_space);
     if (probe(cpu, hi)) {
         r3000_set_entry_hi(cpu, nowhere(cpu->index >> R3000_INDEX_SHIFT));
         r3000_set_entry_lo(cpu, 0);
@@ -259,6 +259,13 @@ static void allow(struct aegis_environment *environment, uint32_t page, uint64_t
 
 static void allowed(struct aegis_environment *environment) {
     r3000_set_entry_hi(environment->aegis->r3000, r3000_hi(0, environment->asid));
+}
+
+/* The TLB keeps both spaces' entries: their ASIDs differ. */
+static void enter_space(struct aegis_environment *environment) {
+    const uint32_t hi = r3000_hi(0, environment->asid);
+    store(environment->aegis, environment->block + AEGIS_BLOCK_ENTRY_HI, hi);
+    r3000_set_entry_hi(environment->aegis->r3000, hi);
 }
 
 /* ---- user code ---- */
@@ -369,6 +376,7 @@ const struct aegis_machine aegis_r3000 = {
     .keep = keep,
     .allow = allow,
     .allowed = allowed,
+    .enter_space = enter_space,
     .user_load = user_load,
     .user_store = user_store,
     .user_add = user_add,

@@ -11,8 +11,18 @@ enum { NO_CAPABILITY = UINT32_MAX };
 
 /* A page and its address space in a word, and a frame and its rights in another: the
  * kernel's record of a guaranteed mapping (on the R3000, EntryHi and EntryLo). */
+static uint32_t word_of(uint32_t page, unsigned name_space) {
+    return page | (uint32_t)name_space << AEGIS_ASID_SHIFT;
+}
+
+/* The kernel's own mappings are in every name space; they are recorded in the first. */
+static unsigned space_of(const struct aegis_environment *environment, uint32_t page) {
+    const bool own = page == AEGIS_SAVE_AREA_AT || page == AEGIS_FREE_MAP_AT;
+    return own ? environment->home : environment->asid;
+}
+
 static uint32_t hi_of(const struct aegis_environment *environment, uint32_t page) {
-    return page | (uint32_t)environment->asid << AEGIS_ASID_SHIFT;
+    return word_of(page, space_of(environment, page));
 }
 
 /* ---- guaranteed mappings: a short list in the environment's block ---- */
@@ -103,7 +113,8 @@ static struct aegis_binding **bucket_of(struct aegis_environment *environment, u
 
 struct aegis_binding *aegis_binding_find(struct aegis_environment *environment, uint32_t page) {
     struct aegis_binding *at = *bucket_of(environment, page);
-    while (at != NULL && at->page != page) {
+    const unsigned name_space = space_of(environment, page);
+    while (at != NULL && (at->page != page || at->name_space != name_space)) {
         at = at->next_of_environment;
     }
     return at;
@@ -125,8 +136,8 @@ static void unlink_record(struct aegis *aegis, struct aegis_binding *binding) {
 
 /* Takes a binding out of all that enforces it. */
 static void unbind(struct aegis *aegis, struct aegis_binding *binding) {
-    const uint32_t hi = hi_of(binding->environment, binding->page);
-    aegis->machine->unbind(binding->environment, binding->page);
+    const uint32_t hi = word_of(binding->page, binding->name_space);
+    aegis->machine->unbind(binding->environment, binding->name_space, binding->page);
     if (binding->guaranteed) {
         guaranteed_drop(binding->environment, hi);
     }
@@ -152,6 +163,7 @@ static void record(struct aegis_environment *environment, uint32_t page, uint64_
     *binding = (struct aegis_binding){.next_of_frame = aegis->frame_bindings[frame],
                                       .next_of_environment = *bucket,
                                       .environment = environment,
+                                      .name_space = space_of(environment, page),
                                       .page = page,
                                       .frame = frame,
                                       .capability = capability,
@@ -159,10 +171,13 @@ static void record(struct aegis_environment *environment, uint32_t page, uint64_
     *bucket = aegis->frame_bindings[frame] = binding;
 }
 
-void aegis_forget(struct aegis_environment *environment) {
+void aegis_forget(struct aegis_environment *environment, unsigned name_space) {
     for (uint32_t i = 0; i < AEGIS_BINDING_BUCKETS; i++) {
-        while (environment->bindings[i] != NULL) {
-            unbind(environment->aegis, environment->bindings[i]);
+        for (struct aegis_binding *at = environment->bindings[i], *next; at != NULL; at = next) {
+            next = at->next_of_environment;
+            if (name_space == AEGIS_ANY_NAME_SPACE || at->name_space == name_space) {
+                unbind(environment->aegis, at);
+            }
         }
     }
 }

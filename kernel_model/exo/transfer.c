@@ -33,7 +33,7 @@ static struct context *entrance(const struct aegis_environment *callee, uint32_t
 /* From the vector to the callee's entry point. What is loaded here is the model's
  * bookkeeping, too: the callee is found by number. */
 static struct context *demultiplex(struct aegis *aegis, struct aegis_environment *callee) {
-    const unsigned index = callee != NULL ? callee->asid : 0;
+    const unsigned index = callee != NULL ? callee->home : 0;
     aegis->machine->read_cause(aegis);
     (void)aegis_load(aegis, aegis->globals);
     const uint32_t block = aegis_load(aegis, aegis->globals + AEGIS_PAGE / 2 + 4 * (uint64_t)index);

@@ -72,6 +72,7 @@ struct exos_system {
     struct random_stream *order;
     uint32_t *permutation; /* of its pages */
     uint64_t last_unprotected;
+    unsigned name_space; /* beside its first, in which its first page is another frame */
     struct stride stride;
     struct exos_udp udp;
     bool hoarder_grabs;
