@@ -189,13 +189,11 @@ static enum error_code grant(struct exo_bound_downloads *downloads, struct exo_e
     struct bound_filter *filter = malloc(sizeof *filter);
     SIM_ASSERT(filter != NULL);
     *filter = (struct bound_filter){downloads, environment->number, number};
-    const enum error_code code = exo_capability_grant(downloads->kernel->capabilities, NULL, EXO_DOWNLOADED, filter,
-                                                      environment->number, EXO_ALL, out);
+    const enum error_code code = exo_grant(environment, NULL, EXO_DOWNLOADED, filter, out, error);
     if (code != OK) {
         filter_release(NULL, filter, 0, false);
-        return error_set(error, code, "%s: the table of capabilities is full", environment->name);
     }
-    return OK;
+    return code;
 }
 
 enum error_code exo_bound_filter_text(struct exo_bound_downloads *downloads, struct exo_environment *environment,
