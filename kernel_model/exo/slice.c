@@ -45,8 +45,7 @@ enum error_code aegis_slice_allocate(struct aegis_environment *environment, uint
     enum error_code code = choose(aegis, &position, error);
     if (code == OK) {
         struct aegis_slice *slice = &aegis->slices[position];
-        code = exo_capability_grant(aegis->kernel->capabilities, NULL, EXO_SLICE, slice,
-                                    environment->environment->number, EXO_ALL, handle);
+        code = exo_grant(environment->environment, NULL, EXO_SLICE, slice, handle, error);
         slice->owner = code == OK ? environment : NULL;
         slice->handle = *handle;
     }
