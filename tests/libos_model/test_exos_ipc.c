@@ -235,12 +235,12 @@ enum { TABLE = 16, WITHIN = 3, BEYOND = 0x10000 };
 
 static uint32_t word_at(const struct exos_ipc *ipc, uint32_t address) {
     uint32_t word = 0;
-    cr_expect(r3000_load(ipc->environment->aegis->cpu, address, 4, &word));
+    cr_expect(aegis_user_load(ipc->environment, address, 4, &word));
     return word;
 }
 
 static void put_word(const struct exos_ipc *ipc, uint32_t address, uint32_t word) {
-    cr_expect(r3000_store(ipc->environment->aegis->cpu, address, 4, word));
+    cr_expect(aegis_user_store(ipc->environment, address, 4, word));
 }
 
 /* Says that more is in the ring than it holds, and half a word; then sends an index that is
@@ -292,8 +292,8 @@ Test(exos_ipc, a_server_that_does_not_trust_survives_a_client_that_lies) {
 /* The same lies the other way round: the client takes what is not there, and what it has
  * checked in the server's page it finds changed. */
 static void client_trusts(struct aegis_environment *environment) {
-    struct r3000 *of = environment->aegis->cpu;
-    cr_expect_not(r3000_store(of, near.theirs + EXOS_SHARED_REPLIES, 4, 8), "the server's page can be written");
+    cr_expect_not(aegis_user_store(environment, near.theirs + EXOS_SHARED_REPLIES, 4, 8),
+                  "the server's page can be written");
     uint32_t answers[2] = {SECRET, SECRET};
     cr_expect_eq(exos_pipe_read(&near, EXOS_SHARED_REPLIES, answers, 2), 2);
     cr_expect(answers[0] == 0 && answers[1] == 0, "words that nobody has written");
@@ -307,7 +307,7 @@ static void client_trusts(struct aegis_environment *environment) {
 
 static void server_lies(struct aegis_environment *environment) {
     const uint32_t replies = far.shared + EXOS_SHARED_REPLIES;
-    cr_expect_not(r3000_store(environment->aegis->cpu, far.theirs + EXOS_SHARED_REQUESTS, 4, 8),
+    cr_expect_not(aegis_user_store(environment, far.theirs + EXOS_SHARED_REQUESTS, 4, 8),
                   "the client's page can be written");
     put_word(&far, replies, EXOS_RING_BYTES + 8);
     exos_ipc_yield(&far);
