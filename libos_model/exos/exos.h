@@ -74,8 +74,7 @@ struct exos_system {
     uint64_t last_unprotected;
     struct stride stride;
     struct exos_udp udp;
-    bool hoarder_grabs;
-    unsigned hoarder_abstains;
+    bool hoarder_grabs, hoarder_abstains;
     uint64_t overrunner_slices; /* that it left in time */
 };
 extern const struct operation exos_operations[];
