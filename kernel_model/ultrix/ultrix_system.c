@@ -171,20 +171,13 @@ static void reset_stats(struct operations *base) {
     }
 }
 
-static void visit_table(const struct param *rows, const void *costs,
-                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
-    for (const struct param *row = rows; row->key != NULL; row++) {
-        visit(context, row->key, (const struct cost *)(const void *)((const char *)costs + row->offset));
-    }
-}
-
 static void visit_costs(const struct operations *base,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     const struct ultrix_system *system = (const struct ultrix_system *)base;
-    visit_table(ultrix_cost_params, &system->costs, visit, context);
+    param_visit_costs(ultrix_cost_params, &system->costs, NULL, visit, context);
     if (system->net != NULL) {
-        visit_table(ultrix_net_cost_params, &system->net_costs, visit, context);
-        visit_table(lance_driver_cost_params, &system->lance_costs, visit, context);
+        param_visit_costs(ultrix_net_cost_params, &system->net_costs, NULL, visit, context);
+        param_visit_costs(lance_driver_cost_params, &system->lance_costs, NULL, visit, context);
     }
 }
 

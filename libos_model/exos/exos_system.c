@@ -224,28 +224,16 @@ static void reset_stats(struct operations *base) {
     system->paging.in = system->paging.out = 0;
 }
 
-static void visit_table(const struct param *rows, const void *costs, const char *prefix,
-                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
-    for (const struct param *row = rows; row->key != NULL; row++) {
-        if (row->type != PARAM_COST) {
-            continue;
-        }
-        char key[96];
-        (void)snprintf(key, sizeof key, "%s.%s", prefix, row->key);
-        visit(context, key, (const struct cost *)(const void *)((const char *)costs + row->offset));
-    }
-}
-
 static void visit_costs(const struct operations *base,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     const struct exos_system *system = (const struct exos_system *)base;
-    visit_table(aegis_cost_params, &system->profile.aegis, "aegis", visit, context);
-    visit_table(exos_cost_params, &system->profile.exos, "exos", visit, context);
-    visit_table(exos_vm_cost_params, &system->profile.vm, "vm", visit, context);
-    visit_table(exos_ipc_cost_params, &system->profile.ipc, "ipc", visit, context);
+    param_visit_costs(aegis_cost_params, &system->profile.aegis, "aegis", visit, context);
+    param_visit_costs(exos_cost_params, &system->profile.exos, "exos", visit, context);
+    param_visit_costs(exos_vm_cost_params, &system->profile.vm, "vm", visit, context);
+    param_visit_costs(exos_ipc_cost_params, &system->profile.ipc, "ipc", visit, context);
     if (system->aegis->network != NULL) {
-        visit_table(exos_udp_cost_params, &system->profile.udp, "udp", visit, context);
-        visit_table(lance_driver_cost_params, &system->profile.network.lance, "lance", visit, context);
+        param_visit_costs(exos_udp_cost_params, &system->profile.udp, "udp", visit, context);
+        param_visit_costs(lance_driver_cost_params, &system->profile.network.lance, "lance", visit, context);
     }
 }
 

@@ -234,9 +234,7 @@ static void reset_stats(struct operations *base) {
 static void visit_costs(const struct operations *base,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     const struct nested_system *system = (const struct nested_system *)base;
-    visit(context, "loop", &system->costs.loop);
-    visit(context, "entry_edit", &system->costs.entry_edit);
-    visit(context, "invalidate", &system->costs.invalidate);
+    param_visit_costs(cost_params, &system->costs, NULL, visit, context);
 }
 
 static const struct param no_params[] = {{0}};
