@@ -72,9 +72,20 @@ static void destroy(struct operations *base) {
 
 /* ---- the process that is measured ---- */
 
+static void work_for(struct operations *base, struct request *request) {
+    struct ultrix *ultrix = ((struct ultrix_system *)base)->ultrix;
+    ultrix->request = request;
+    ultrix_work(ultrix, system_components.app);
+}
+
+static void loop_step(struct operations *base) {
+    struct ultrix_system *system = (struct ultrix_system *)base;
+    ultrix_step(system->ultrix, &system->costs.loop);
+}
+
 static void measured_main(struct ultrix_process *process) {
     struct ultrix_system *system = process->state;
-    const ledger_component app = system_components.app;
+    const struct operations_loop loop = {&system->base, process->context, work_for, loop_step};
     struct error error = {0};
     if (operations_prepare(&system->base, &system->plan, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
@@ -84,21 +95,7 @@ static void measured_main(struct ultrix_process *process) {
         ultrix_answer_udp(system);
         return;
     }
-    for (;;) {
-        cpu_run(process->context);
-        struct request *request = ledger_begin(system->meter.ledger, app, LEDGER_SERVICE, sim_now());
-        system->ultrix->request = request;
-        ultrix_user_step(system->ultrix, &system->costs.loop);
-        for (size_t i = 0; i < system->plan.count; i++) {
-            system->plan.sequence[i]->run(&system->base);
-        }
-        ultrix_work(system->ultrix, app);
-        cpu_run(process->context);
-        ledger_end(request, app, sim_now());
-        system->ultrix->request = NULL;
-        ultrix_work(system->ultrix, app);
-        system->meter.completed(system->meter.context);
-    }
+    operations_repeat(&loop, &system->plan, &system->meter);
 }
 
 /* The adapter and a socket, if the plan has any use for them. */

@@ -107,9 +107,21 @@ static void destroy(struct operations *base) {
 
 /* ---- the program that is measured ---- */
 
+static void work_for(struct operations *base, struct request *request) {
+    struct aegis_environment *environment = ((struct exos_system *)base)->measured;
+    environment->request = request;
+    (void)aegis_user_work(environment, system_components.app);
+}
+
+static void loop_step(struct operations *base) {
+    struct exos_system *system = (struct exos_system *)base;
+    system->profile.exos.loop.uses++;
+    aegis_user_execute(system->measured, system->profile.exos.loop.cycles);
+}
+
 static void measured_main(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
-    const ledger_component app = system_components.app;
+    const struct operations_loop loop = {&system->base, environment->main, work_for, loop_step};
     struct error error = {0};
     if (operations_prepare(&system->base, &system->plan, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
@@ -119,21 +131,7 @@ static void measured_main(struct aegis_environment *environment) {
         exos_answer_udp(system);
         return;
     }
-    for (;;) {
-        cpu_run(environment->main); /* what is to come is the next repetition's */
-        environment->request = ledger_begin(system->meter.ledger, app, LEDGER_SERVICE, sim_now());
-        (void)aegis_user_work(environment, app);
-        system->profile.exos.loop.uses++;
-        aegis_user_execute(system->measured, system->profile.exos.loop.cycles);
-        for (size_t i = 0; i < system->plan.count; i++) {
-            system->plan.sequence[i]->run(&system->base);
-        }
-        cpu_run(environment->main);
-        ledger_end(environment->request, app, sim_now());
-        environment->request = NULL;
-        (void)aegis_user_work(environment, app);
-        system->meter.completed(system->meter.context);
-    }
+    operations_repeat(&loop, &system->plan, &system->meter);
 }
 
 static enum aegis_resume measured_exception(struct aegis_environment *environment,
