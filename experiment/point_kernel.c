@@ -265,18 +265,6 @@ static enum error_code simulate(struct kernel_bench *bench, struct error *error)
 
 /* ---- results ---- */
 
-struct unused_visit {
-    FILE *out;
-    const struct plan_point *point;
-};
-
-static void visit_cost(void *context, const char *key, const struct cost *cost) {
-    const struct unused_visit *visit = context;
-    if (cost->uses == 0) {
-        results_write_unused(visit->out, visit->point, key);
-    }
-}
-
 static void write_results(FILE *out, struct kernel_bench *bench) {
     const struct plan_point *point = bench->point;
     const struct histogram *latency = ledger_latency(bench->ledger);
@@ -292,8 +280,8 @@ static void write_results(FILE *out, struct kernel_bench *bench) {
         link_visit_stats(bench->wire, &stats_sink);
     }
     bench->system->ops->visit_stats(bench->system, &stats_sink);
-    struct unused_visit visit = {out, point};
-    bench->system->ops->visit_costs(bench->system, visit_cost, &visit);
+    results_write_drops(out, point, bench->ledger);
+    bench->system->ops->visit_costs(bench->system, results_visit_cost, &sink);
 }
 
 enum error_code point_kernel_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error) {
