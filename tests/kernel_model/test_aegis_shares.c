@@ -87,3 +87,19 @@ Test(aegis_shares, one_that_derives_without_end_leaves_the_other_its_capabilitie
     cr_expect_eq(exo_capabilities_charged(aegis->kernel->capabilities, greedy->environment->number), 2,
                  "what it had derived for the other has ended");
 }
+
+Test(aegis_shares, slices_are_a_share_and_come_back) {
+    struct exo_limits limits = exo_limits_default();
+    struct exo_handle slices[3];
+    fixture_make();
+    limits.slices = 3;
+    struct aegis_environment *greedy = aegis_environment_create(aegis, "greedy", &limits, &idle, NULL, &error);
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert_eq(aegis_slice_allocate(greedy, AEGIS_ANY_POSITION, &slices[i], &error), OK, "%s", error.text);
+    }
+    struct exo_handle more;
+    cr_expect_eq(aegis_slice_allocate(greedy, AEGIS_ANY_POSITION, &more, &error), ERR_SHARE);
+    cr_expect_eq(greedy->environment->counters.shares, 1);
+    cr_expect_eq(aegis_revoke(greedy, &slices[1], &error), OK, "%s", error.text);
+    cr_expect_eq(aegis_slice_allocate(greedy, AEGIS_ANY_POSITION, &more, &error), OK, "%s", error.text);
+}
