@@ -128,9 +128,32 @@ bool x86_set_root(struct x86 *cpu, uint64_t root) {
     return true;
 }
 
-void x86_invept(struct x86 *cpu, const struct x86_space *space) {
-    x86_cycles(cpu, cpu->config.invept_cycles);
-    mmu_nested_invalidate_tag(&cpu->translation, space->tag);
+/* Without tags the TLB has nothing of a space that was left. */
+static bool may_be_cached(const struct x86 *cpu, const struct x86_space *space) {
+    return cpu->space == space || cpu->config.pcid || space->nested;
+}
+
+void x86_invlpg_of(struct x86 *cpu, const struct x86_space *space, uint64_t address) {
+    struct mmu_nested *translation = &cpu->translation;
+    const uint32_t tag = translation->tag;
+    if (!may_be_cached(cpu, space)) {
+        return;
+    }
+    if (space->nested) {
+        x86_cycles(cpu, cpu->config.invept_cycles);
+    } else {
+        x86_cycles(cpu, cpu->config.invlpg_cycles + (cpu->space == space ? 0 : 2 * cpu->config.cr3_cycles));
+    }
+    translation->tag = space->tag;
+    mmu_nested_invalidate(translation, address);
+    translation->tag = tag;
+}
+
+void x86_flush(struct x86 *cpu, const struct x86_space *space) {
+    if (may_be_cached(cpu, space)) {
+        x86_cycles(cpu, space->nested ? cpu->config.invept_cycles : cpu->config.cr3_cycles);
+        mmu_nested_invalidate_tag(&cpu->translation, space->tag);
+    }
 }
 
 /* ---- the local APIC's timer ---- */

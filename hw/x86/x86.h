@@ -205,10 +205,14 @@ void x86_switch(struct x86 *cpu, struct x86_space *space);
 /* INVLPG in the present space, by the kernel, or by a program under nested paging (for
  * others it is privileged). False: it was skipped. */
 bool x86_invlpg(struct x86 *cpu, uint64_t address);
+/* INVLPG by the kernel in a space that need not be the present one: then by a visit to it
+ * (INVPCID came later than these processors), or INVVPID. */
+void x86_invlpg_of(struct x86 *cpu, const struct x86_space *space, uint64_t address);
 /* MOV to CR3 by a program under nested paging: the root of its tables. */
 bool x86_set_root(struct x86 *cpu, uint64_t root);
-/* INVVPID or INVEPT by the kernel: nothing of a space is left in the TLB. */
-void x86_invept(struct x86 *cpu, const struct x86_space *space);
+/* Nothing of a space is left in the TLB: by the kernel, a MOV to CR3, or INVEPT for one
+ * under nested paging. */
+void x86_flush(struct x86 *cpu, const struct x86_space *space);
 
 void x86_visit_stats(const struct x86 *cpu, const struct stats_sink *sink);
 void x86_reset_stats(struct x86 *cpu);

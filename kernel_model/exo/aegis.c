@@ -89,13 +89,13 @@ static bool boot_memory(struct aegis *aegis) {
 }
 
 const struct aegis_machine *aegis_machine_of(const struct machine *machine) {
-    return machine->r3000 != NULL ? &aegis_r3000 : NULL;
+    return machine->r3000 != NULL ? &aegis_r3000 : machine->x86 != NULL ? &aegis_x86 : NULL;
 }
 
 static enum error_code check(const struct machine *machine, const struct aegis_config *config, struct error *error) {
     enum { FREE_MAP_BITS = MEMORY_FRAME_BYTES * 8 };
     if (aegis_machine_of(machine) == NULL) {
-        return error_set(error, ERR_UNSUPPORTED, "aegis needs a machine whose cores are 'r3000'");
+        return error_set(error, ERR_UNSUPPORTED, "aegis needs a machine whose cores are 'r3000' or 'x86'");
     }
     if ((config->stlb_entries & (config->stlb_entries - 1)) != 0) {
         return error_set(error, ERR_RANGE, "stlb_entries: %llu is not a power of two",

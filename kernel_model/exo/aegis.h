@@ -198,8 +198,10 @@ struct aegis {
     struct exo_costs exo_costs;          /* none: the costs below cover its work */
     const struct aegis_machine *machine; /* aegis_machine.h */
     struct core *core;
-    struct r3000 *r3000;       /* the processor, where it is one; else NULL */
-    struct aegis_costs *costs; /* the caller's */
+    struct r3000 *r3000;         /* the processor, where it is one; else NULL */
+    struct x86 *x86;             /* likewise */
+    struct aegis_x86 *processor; /* what aegis_x86.c keeps */
+    struct aegis_costs *costs;   /* the caller's */
     struct aegis_config config;
     uint64_t globals; /* physical: current block, table of system calls, blocks by number */
     uint64_t free_map;

@@ -48,6 +48,7 @@ struct aegis_machine {
     void (*execute)(struct aegis *aegis, uint64_t count);
     uint32_t (*load)(struct aegis *aegis, uint64_t physical);
     void (*store)(struct aegis *aegis, uint64_t physical, uint32_t value);
+    void (*store_register)(struct aegis *aegis, uint64_t physical, unsigned number); /* whole: registers.bytes */
 
     /* ---- into the kernel and out ---- */
     bool (*is_user)(const struct aegis *aegis);
@@ -105,7 +106,7 @@ struct aegis_machine {
     void (*set_register)(struct aegis *aegis, unsigned number, uint64_t value);
 };
 
-extern const struct aegis_machine aegis_r3000;
+extern const struct aegis_machine aegis_r3000, aegis_x86;
 
 /* The table for a machine's cores, or NULL. */
 const struct aegis_machine *aegis_machine_of(const struct machine *machine);
