@@ -104,6 +104,25 @@ void x86_switch(struct x86 *cpu, struct x86_space *space) {
     }
 }
 
+void x86_nest(struct x86 *cpu) {
+    struct x86_space *space = cpu->space;
+    SIM_ASSERT_MSG(!x86_is_user(cpu) && (space->nested || cpu->way == X86_BY_SYSCALL), "%s: not in a system call",
+                   cpu->name);
+    if (space->nested) {
+        return;
+    }
+    space->nested = true;
+    space->root = MMU_NO_ROOT;
+    space->guest = (struct x86_guest){.rip = cpu->registers[X86_RCX],
+                                      .rsp = cpu->registers[X86_RSP],
+                                      .rflags = cpu->registers[X86_R11],
+                                      .cs = X86_USER_CS};
+    cpu->way = X86_BY_EXIT;
+    cpu->exit_reason = X86_EXIT_VMCALL; /* as if it had come by one */
+    x86_cycles(cpu, cpu->config.cr3_cycles);
+    mmu_nested_invalidate_tag(&cpu->translation, space->tag);
+}
+
 static bool may(struct x86 *cpu) {
     return !x86_is_user(cpu) || cpu->guest || x86_privileged(cpu);
 }
@@ -139,11 +158,8 @@ void x86_invlpg_of(struct x86 *cpu, const struct x86_space *space, uint64_t addr
     if (!may_be_cached(cpu, space)) {
         return;
     }
-    if (space->nested) {
-        x86_cycles(cpu, cpu->config.invept_cycles);
-    } else {
-        x86_cycles(cpu, cpu->config.invlpg_cycles + (cpu->space == space ? 0 : 2 * cpu->config.cr3_cycles));
-    }
+    SIM_ASSERT_MSG(!space->nested, "%s: INVLPG of a second level's page", cpu->name);
+    x86_cycles(cpu, cpu->config.invlpg_cycles + (cpu->space == space ? 0 : 2 * cpu->config.cr3_cycles));
     translation->tag = space->tag;
     mmu_nested_invalidate(translation, address);
     translation->tag = tag;

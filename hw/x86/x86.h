@@ -205,8 +205,12 @@ void x86_switch(struct x86 *cpu, struct x86_space *space);
 /* INVLPG in the present space, by the kernel, or by a program under nested paging (for
  * others it is privileged). False: it was skipped. */
 bool x86_invlpg(struct x86 *cpu, uint64_t address);
+/* The kernel makes the present space one under nested paging, at the program's request,
+ * while it serves its system call: without a root or handlers as yet. */
+void x86_nest(struct x86 *cpu);
 /* INVLPG by the kernel in a space that need not be the present one: then by a visit to it
- * (INVPCID came later than these processors), or INVVPID. */
+ * (INVPCID came later than these processors). Under nested paging the kernel does not know
+ * a page's virtual addresses: x86_flush. */
 void x86_invlpg_of(struct x86 *cpu, const struct x86_space *space, uint64_t address);
 /* MOV to CR3 by a program under nested paging: the root of its tables. */
 bool x86_set_root(struct x86 *cpu, uint64_t root);

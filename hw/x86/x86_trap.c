@@ -301,7 +301,6 @@ static void go_back(struct x86 *cpu) {
 static void return_in_program(struct x86 *cpu) {
     uint64_t words[X86_FRAME_BYTES / 8];
     struct x86_fault other = {0};
-    SIM_ASSERT_MSG((cpu->cs & X86_RPL) == 0, "%s: no handler of the program's runs", cpu->name);
     x86_cycles(cpu, cpu->config.iret_cycles);
     for (uint64_t i = 0; i < X86_FRAME_BYTES / 8; i++) {
         while (!program_word(cpu, cpu->registers[X86_RSP] + 8 * i, false, &words[i], &other)) {

@@ -41,7 +41,7 @@ struct aegis_costs {
     struct cost exception_dispatch;
     struct cost stlb_probe, guaranteed_probe;
     struct cost capability_check, capability_derive, capability_revoke;
-    struct cost name_space_create, name_space_enter;
+    struct cost name_space_create, name_space_enter, nest;
     struct cost tlb_insert, tlb_remove, protect_page, binding_find, frame_allocate, frame_release;
     struct cost transfer;
     struct cost slice_allocate, slice_tick, slice_switch, upcall;

@@ -13,6 +13,7 @@
 #include "hw/mmu_regs.h"
 #include "hw/x86/x86.h"
 #include "kernel_model/exo/aegis_machine.h"
+#include "kernel_model/exo/aegis_nested.h"
 #include "kernel_model/exo/binding.h"
 
 /* In an environment's block, 8 bytes each. */
@@ -94,6 +95,9 @@ static void return_to_user(struct aegis *aegis) {
     struct x86 *cpu = aegis->x86;
     if (cpu->way == X86_BY_FRAME) {
         x86_kernel_store(cpu, x86_frame(cpu) + X86_FRAME_RIP, 8, AEGIS_CODE_HANDLER);
+    } else if (cpu->way == X86_BY_EXIT && cpu->exit_reason != X86_EXIT_VMCALL) {
+        x86_execute(cpu, MOVE); /* VMWRITE */
+        cpu->space->guest.rip = AEGIS_CODE_HANDLER;
     }
     x86_return(cpu);
 }
@@ -106,11 +110,12 @@ static void leave_to(struct aegis *aegis, struct context *next) {
     x86_leave_to(aegis->x86, next);
 }
 
-/* What of the environment that leaves would be lost goes to its block. */
+/* What of the environment that leaves would be lost goes to its block; under nested paging
+ * the hardware has kept it. */
 static void save_running(struct aegis *aegis) {
     struct x86 *cpu = aegis->x86;
     const struct aegis_environment *from = aegis->processor->running;
-    if (from == NULL) {
+    if (from == NULL || cpu->space->nested) {
         return;
     }
     const bool frame = cpu->way == X86_BY_FRAME;
@@ -130,9 +135,11 @@ static void switch_to(struct aegis *aegis, struct aegis_environment *next) {
     save_running(aegis);
     (void)load_word(aegis, next->block + BLOCK_CR3);
     x86_switch(cpu, &own->spaces[next->asid]);
-    cpu->registers[X86_R11] = load_word(aegis, next->block + BLOCK_FLAGS);
-    cpu->registers[X86_RSP] = load_word(aegis, next->block + BLOCK_STACK_POINTER);
     own->running = next;
+    if (!cpu->space->nested) {
+        cpu->registers[X86_R11] = load_word(aegis, next->block + BLOCK_FLAGS);
+        cpu->registers[X86_RSP] = load_word(aegis, next->block + BLOCK_STACK_POINTER);
+    }
 }
 
 /* ---- the vectors ---- */
@@ -142,10 +149,11 @@ static void on_entering(void *os, struct x86 *cpu) {
     aegis_work(os, aegis_components.trap);
 }
 
-/* What a page fault means to a library; the kernel's half of the addresses is nobody's. */
+/* What a page fault means to a library; the kernel's half of the addresses is nobody's. A
+ * program with tables of its own has more addresses than that. */
 static enum aegis_cause page_fault(const struct x86 *cpu) {
     const bool write = (cpu->error_code & X86_PF_WR) != 0;
-    if (cpu->cr2 >= AEGIS_USER_END) {
+    if (cpu->cr2 >= AEGIS_USER_END && !cpu->space->nested) {
         return write ? AEGIS_CAUSE_ADDRESS_STORE : AEGIS_CAUSE_ADDRESS_LOAD;
     }
     if ((cpu->error_code & X86_PF_P) != 0) {
@@ -174,10 +182,23 @@ static enum aegis_cause cause_of(const struct x86 *cpu) {
     }
 }
 
+/* The address that matters: virtual; of the second level, where that is what forbids it. */
+static uint64_t bad_address(const struct x86 *cpu) {
+    if (!cpu->guest && cpu->way == X86_BY_EXIT && cpu->exit_reason == X86_EXIT_EPT_VIOLATION) {
+        return cpu->exit_address;
+    }
+    return cpu->vector == X86_PF ? cpu->cr2 : 0;
+}
+
+void aegis_x86_describe(const struct x86 *cpu, struct aegis_exception *exception) {
+    *exception =
+        (struct aegis_exception){cause_of(cpu), (uint32_t)cpu->rip, (uint32_t)bad_address(cpu), (uint32_t)cpu->vector};
+}
+
 static enum x86_resume on_exception(void *os, struct x86 *cpu) {
     const struct aegis *aegis = os;
-    const struct aegis_exception exception = {cause_of(cpu), (uint32_t)cpu->rip,
-                                              cpu->vector == X86_PF ? (uint32_t)cpu->cr2 : 0, (uint32_t)cpu->vector};
+    struct aegis_exception exception;
+    aegis_x86_describe(cpu, &exception);
     return (enum x86_resume)aegis_dispatch(aegis->current, &exception);
 }
 
@@ -228,8 +249,7 @@ static uint64_t leaf_of(struct aegis_environment *environment, uint32_t page, un
     uint64_t table = address_space_root(environment->environment->space);
     for (*level = MMU_LEVELS;; (*level)--) {
         const unsigned shift = MMU_PAGE_BITS + (*level - 1) * MMU_INDEX_BITS;
-        const uint64_t at =
-            table + ((uint64_t)page >> shift & ((1U << MMU_INDEX_BITS) - 1)) * MMU_ENTRY_BYTES;
+        const uint64_t at = table + ((uint64_t)page >> shift & ((1U << MMU_INDEX_BITS) - 1)) * MMU_ENTRY_BYTES;
         x86_execute(aegis->x86, LEVEL_INSTRUCTIONS);
         if (*level == 1) {
             return at;
@@ -278,7 +298,12 @@ static enum error_code map_with_tables(struct aegis_environment *environment, ui
 /* The processor forgets a page of an environment that may not be the one that runs. */
 static void forget(struct aegis_environment *environment, unsigned name_space, uint32_t page) {
     struct aegis *aegis = environment->aegis;
-    x86_invlpg_of(aegis->x86, &aegis->processor->spaces[name_space], page);
+    const struct x86_space *space = &aegis->processor->spaces[name_space];
+    if (space->nested) {
+        x86_flush(aegis->x86, space);
+    } else {
+        x86_invlpg_of(aegis->x86, space, page);
+    }
 }
 
 /* What was there before is in no TLB any more; what was not there never was. */
@@ -332,8 +357,9 @@ static void allow(struct aegis_environment *environment, uint32_t page, uint64_t
 static void allowed(struct aegis_environment *environment) {
     struct aegis *aegis = environment->aegis;
     struct aegis_x86 *own = aegis->processor;
-    if (own->stale_count > FLUSH_AT) {
-        x86_flush(aegis->x86, &own->spaces[environment->asid]);
+    const struct x86_space *space = &own->spaces[environment->asid];
+    if (own->stale_count > (space->nested ? 0 : FLUSH_AT)) {
+        x86_flush(aegis->x86, space);
     } else {
         for (unsigned i = 0; i < own->stale_count; i++) {
             forget(environment, environment->asid, own->stale[i]);
