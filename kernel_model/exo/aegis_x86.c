@@ -459,8 +459,8 @@ static enum error_code begin(struct aegis_environment *environment, struct error
     return OK;
 }
 
-/* Its tables are given back next: the processor walks them no more, and nothing of its
- * tag is left for who gets that next. */
+/* Its tables are given back next: the processor walks them no more. With its bindings
+ * nothing of its tag is left in the TLB for who gets that next. */
 static void end(struct aegis_environment *environment) {
     struct aegis *aegis = environment->aegis;
     struct aegis_x86 *own = aegis->processor;
@@ -472,7 +472,6 @@ static void end(struct aegis_environment *environment) {
         x86_switch(aegis->x86, &own->spaces[0]);
     }
     own->running = own->running == environment ? NULL : own->running;
-    x86_flush(aegis->x86, &own->spaces[environment->home]);
     for (uint32_t i = 0; i < inner->table_frame_count; i++) {
         aegis_mark_free(aegis, inner->table_frames[i], true);
     }
