@@ -243,15 +243,15 @@ static sim_time timer_tick(const struct aegis *aegis) {
 /* ---- page tables ---- */
 
 /* The leaf of a page, as the kernel finds it: a load a level, and the leaf's place. 0: a
- * table is missing, the first of those below `*level`. */
-static uint64_t leaf_of(struct aegis_environment *environment, uint32_t page, unsigned *level) {
+ * table is missing. */
+static uint64_t leaf_of(struct aegis_environment *environment, uint32_t page) {
     struct aegis *aegis = environment->aegis;
     uint64_t table = address_space_root(environment->environment->space);
-    for (*level = MMU_LEVELS;; (*level)--) {
-        const unsigned shift = MMU_PAGE_BITS + (*level - 1) * MMU_INDEX_BITS;
+    for (unsigned level = MMU_LEVELS;; level--) {
+        const unsigned shift = MMU_PAGE_BITS + (level - 1) * MMU_INDEX_BITS;
         const uint64_t at = table + ((uint64_t)page >> shift & ((1U << MMU_INDEX_BITS) - 1)) * MMU_ENTRY_BYTES;
         x86_execute(aegis->x86, LEVEL_INSTRUCTIONS);
-        if (*level == 1) {
+        if (level == 1) {
             return at;
         }
         const uint64_t entry = load_word(aegis, at);
@@ -280,18 +280,16 @@ static void tables_taken(struct aegis_environment *environment, uint32_t from) {
     }
 }
 
-/* A page whose tables are not all there. The tables are the environment's, and count as
- * frames that it holds, or it could have the kernel's memory for nothing. */
+/* A page whose tables are not all there. They are charged to the environment, or it could
+ * have the kernel's memory for nothing. */
 static enum error_code map_with_tables(struct aegis_environment *environment, uint32_t page, uint64_t physical,
-                                       bool write, unsigned missing, struct error *error) {
+                                       bool write, struct error *error) {
     struct exo_environment *inner = environment->environment;
     const uint32_t before = inner->table_frame_count;
-    if (inner->frames_held + before + missing > inner->limits.frames) {
-        return error_set(error, ERR_SHARE, "%s: its page tables would take more frames than it may hold", inner->name);
-    }
-    const enum error_code code =
+    enum error_code code =
         address_space_map(inner->space, page, physical, AEGIS_PAGE, MMU_USER | (write ? (unsigned)MMU_WRITE : 0U));
     tables_taken(environment, before);
+    code = exo_tables_error(inner, code);
     return code == OK ? OK : error_set(error, code, "%s: no memory for a page table", inner->name);
 }
 
@@ -310,10 +308,9 @@ static void forget(struct aegis_environment *environment, unsigned name_space, u
 static enum error_code bind(struct aegis_environment *environment, uint32_t page, uint64_t physical, bool write,
                             struct error *error) {
     struct aegis *aegis = environment->aegis;
-    unsigned level = 0;
-    const uint64_t at = leaf_of(environment, page, &level);
+    const uint64_t at = leaf_of(environment, page);
     if (at == 0) {
-        return map_with_tables(environment, page, physical, write, level - 1, error);
+        return map_with_tables(environment, page, physical, write, error);
     }
     const uint64_t old = load_word(aegis, at);
     store_word(aegis, at, entry_of(physical, write));
@@ -324,8 +321,7 @@ static enum error_code bind(struct aegis_environment *environment, uint32_t page
 }
 
 static void unbind(struct aegis_environment *environment, unsigned name_space, uint32_t page) {
-    unsigned level = 0;
-    const uint64_t at = leaf_of(environment, page, &level);
+    const uint64_t at = leaf_of(environment, page);
     if (at != 0) {
         store_word(environment->aegis, at, 0);
         forget(environment, name_space, page);
@@ -337,8 +333,7 @@ static void unbind(struct aegis_environment *environment, unsigned name_space, u
 static void allow(struct aegis_environment *environment, uint32_t page, uint64_t physical, bool access, bool write) {
     struct aegis *aegis = environment->aegis;
     struct aegis_x86 *own = aegis->processor;
-    unsigned level = 0;
-    const uint64_t at = leaf_of(environment, page, &level);
+    const uint64_t at = leaf_of(environment, page);
     if (at == 0) {
         return;
     }

@@ -176,21 +176,22 @@ static void tables_count(struct aegis_environment *environment) {
         code = aegis_tlb_insert(environment, PAGE_X + far * (1U << 21), &handle, true, &error);
     }
     cr_expect_eq(code, ERR_SHARE, "%s", error.text);
-    cr_expect_geq(frames_available(aegis->kernel->frames), free_before - 32);
+    cr_expect_eq(environment->environment->table_frame_count, 24);
+    cr_expect_geq(frames_available(aegis->kernel->frames), free_before - 24);
     unsigned wrong = 0;
     for (uint64_t at = 0; at < memory_size(machine->memory); at += AEGIS_PAGE) {
         wrong += aegis_frame_is_free(environment, at) != frames_is_free(aegis->kernel->frames, at);
     }
     cr_expect_eq(wrong, 0, "the free map is wrong of %u frames", wrong);
 }
-Test(aegis_x86, page_tables_count_as_frames_that_are_held) {
+Test(aegis_x86, page_tables_are_the_environments_to_pay) {
     static const struct aegis_program program = {
         .name = "alice", .main = tables_count, .exception = fixture_skip, .notice = fixture_obey};
     struct error error = {OK, ""};
     struct exo_limits limits = exo_limits_default();
     struct exo_handle slice;
     fixture_make();
-    limits.frames = 24;
+    limits.table_frames = 24;
     alice = aegis_environment_create(aegis, "alice", &limits, &program, NULL, &error);
     cr_assert_not_null(alice);
     cr_assert_eq(aegis_slice_allocate(alice, AEGIS_ANY_POSITION, &slice, &error), OK);
@@ -295,11 +296,10 @@ Test(aegis_x86, an_environment_that_ends_leaves_no_table_and_no_translation) {
     fixture_make();
     bob = fixture_environment("bob", &idle, 0); /* with it, what the IOMMU has for all */
     const uint64_t before = frames_available(aegis->kernel->frames);
-    const uint64_t domain = 1; /* the IOMMU keeps an environment's root */
     alice = fixture_environment("alice", &brief, 1);
     fixture_run(SIM_S);
     cr_expect_eq(aegis->destroyed, 1);
-    cr_expect_eq(frames_available(aegis->kernel->frames) + domain, before);
+    cr_expect_eq(frames_available(aegis->kernel->frames), before);
     for (unsigned i = 0; i < MMU_NESTED_TLB_ENTRIES; i++) {
         const struct mmu_nested_entry *entry = &aegis->x86->translation.tlb[i];
         cr_expect(entry->page == 0 || entry->tag != alice->home);
