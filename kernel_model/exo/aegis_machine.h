@@ -18,7 +18,7 @@ enum aegis_line {
     AEGIS_LINES
 };
 
-enum { AEGIS_SCRATCH = 3, AEGIS_MESSAGE = 4, AEGIS_CALLEE_SAVED_MAX = 12 };
+enum { AEGIS_SCRATCH = 3, AEGIS_MESSAGE = 4, AEGIS_CALLEE_SAVED_MAX = 12, AEGIS_NESTED_EXCEPTIONS_MAX = 16 };
 
 /* The registers of the calling convention, by their numbers. */
 struct aegis_registers {

@@ -27,12 +27,18 @@ static struct x86 *own(struct aegis_environment *environment) {
     return cpu;
 }
 
-/* The handler's IRET is the library's, too. */
+/* The handler's IRET is the library's, too. One that faults in its handler again and again
+ * would run out of stack, and out of its machine; it is ended before. */
 static enum x86_resume on_exception(void *program, struct x86 *cpu) {
     struct aegis_environment *environment = program;
     struct aegis_exception exception;
     aegis_x86_describe(cpu, &exception);
+    if (environment->nested == AEGIS_NESTED_EXCEPTIONS_MAX) {
+        aegis_exit(environment);
+    }
+    environment->nested++;
     const enum aegis_resume resume = environment->program->exception(environment, &exception);
+    environment->nested--;
     aegis_back_to_work(environment);
     x86_return(cpu);
     return (enum x86_resume)resume;

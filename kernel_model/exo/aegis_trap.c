@@ -9,7 +9,7 @@
 #include "kernel_model/exo/revocation.h"
 #include "kernel_model/exo/slice.h"
 
-enum { NESTED_MAX = 16, STACK_WORDS = 4 };
+enum { STACK_WORDS = 4 };
 
 void aegis_step(struct aegis *aegis, struct cost *cost) {
     cost->uses++;
@@ -122,7 +122,7 @@ enum aegis_resume aegis_dispatch(struct aegis_environment *environment, const st
     aegis_step(aegis, &aegis->costs->exception_dispatch);
     environment->counters.exceptions++;
     aegis->counters.exceptions++;
-    if (handler == 0 || environment->nested == NESTED_MAX) {
+    if (handler == 0 || environment->nested == AEGIS_NESTED_EXCEPTIONS_MAX) {
         aegis_die(environment);
     }
     machine->return_to_user(aegis);

@@ -270,6 +270,26 @@ Test(aegis_nested, a_handler_without_a_stack_is_its_own_affair) {
     cr_expect_eq(reached, 1);
 }
 
+static enum aegis_resume fault_again(struct aegis_environment *environment, const struct aegis_exception *exception) {
+    uint64_t value = 0;
+    (void)exception;
+    handled++;
+    (void)aegis_nested_load(environment, FAR_AT, &value);
+    return AEGIS_RETRY;
+}
+static void fault_once(struct aegis_environment *environment) {
+    uint64_t value = 0;
+    set_up(environment);
+    (void)aegis_nested_load(environment, FAR_AT, &value);
+    reached++;
+}
+Test(aegis_nested, a_handler_that_faults_for_ever_ends_the_environment) {
+    run_alice(fault_once, fault_again);
+    cr_expect_eq(reached, 0);
+    cr_expect_eq(aegis->destroyed, 1);
+    cr_expect_leq(handled, 32);
+}
+
 /* ---- slices ---- */
 
 static void nested_spin(struct aegis_environment *environment) {
