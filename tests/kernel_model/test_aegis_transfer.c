@@ -1,6 +1,10 @@
 /* test_aegis_transfer.c: protected control transfer. */
 #include "tests/kernel_model/aegis_fixture.h"
 
+#ifndef TRANSFER_SUITE
+#define TRANSFER_SUITE aegis_transfer
+#endif
+
 static struct aegis_environment *client, *server;
 static unsigned entered, returned;
 #ifndef FIXTURE_X86
@@ -57,7 +61,7 @@ static void ping(struct aegis_environment *environment) {
         cr_expect_eq(cpu->registers[R3000_T0], 1000 * i + R3000_T0, "the kernel touches no register");
     }
 }
-Test(aegis_control_transfer, registers_are_the_message_and_it_takes_30_instructions) {
+Test(TRANSFER_SUITE, registers_are_the_message_and_it_takes_30_instructions) {
     run_client(ping);
     cr_expect_eq(entered, 5);
     cr_expect_eq(returned, 5);
@@ -73,7 +77,7 @@ static void nobody(struct aegis_environment *environment) {
     cr_expect(aegis->machine->is_user(aegis));
     cr_expect_eq(aegis->current, environment);
 }
-Test(aegis_control_transfer, one_to_nobody_comes_back) {
+Test(TRANSFER_SUITE, one_to_nobody_comes_back) {
     run_client(nobody);
     cr_expect_eq(returned, 1);
 }
@@ -96,7 +100,7 @@ static void ask_twice(struct aegis_environment *environment) {
     }
     returned = 1;
 }
-Test(aegis_control_transfer, a_context_that_waits_is_entered_where_it_waits) {
+Test(TRANSFER_SUITE, a_context_that_waits_is_entered_where_it_waits) {
     static const struct aegis_program waits = {.name = "waiting", .main = wait_main};
     static const struct aegis_program asks = {.name = "asks", .main = ask_twice, .notice = fixture_obey};
     fixture_make();
@@ -139,13 +143,13 @@ static sim_time run_delegation(enum aegis_transfer_kind kind) {
     fixture_check_accounts();
     return server->used;
 }
-Test(aegis_control_transfer, synchronous_gives_slices_to_come_until_control_returns) {
+Test(TRANSFER_SUITE, synchronous_gives_slices_to_come_until_control_returns) {
     const sim_time used = run_delegation(AEGIS_SYNCHRONOUS);
     cr_expect(used > 70 * SIM_MS && used < 90 * SIM_MS, "half of the time: %llu us",
               (unsigned long long)(used / SIM_US));
     cr_expect_eq(returned, 0, "its work is not done");
 }
-Test(aegis_control_transfer, asynchronous_gives_what_is_left_of_the_slice) {
+Test(TRANSFER_SUITE, asynchronous_gives_what_is_left_of_the_slice) {
     const sim_time used = run_delegation(AEGIS_ASYNCHRONOUS);
     cr_expect(used > 15 * SIM_MS && used < 16 * SIM_MS, "a slice: %llu us", (unsigned long long)(used / SIM_US));
     cr_expect_eq(returned, 1, "the caller goes on in its own");
@@ -161,7 +165,7 @@ static void trusting(struct aegis_environment *environment) {
     cr_expect_eq(aegis_transfer(environment, server->environment->number, AEGIS_SYNCHRONOUS), ERR_FAULT);
     returned++;
 }
-Test(aegis_control_transfer, a_callee_that_ends_gives_its_caller_back) {
+Test(TRANSFER_SUITE, a_callee_that_ends_gives_its_caller_back) {
     static const struct aegis_program dies = {.name = "server", .entered = die};
     static const struct aegis_program trusts = {.name = "client", .main = trusting, .notice = fixture_obey};
     fixture_make();
@@ -186,7 +190,7 @@ static void with_request(struct aegis_environment *environment) {
     ledger_end(environment->request, system_components.app, sim_now());
     environment->request = NULL;
 }
-Test(aegis_control_transfer, the_request_goes_with_the_message) {
+Test(TRANSFER_SUITE, the_request_goes_with_the_message) {
     ledger = ledger_create("requests");
     ledger_record(ledger, true);
     run_client(with_request);
