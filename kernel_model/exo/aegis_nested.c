@@ -11,6 +11,10 @@ enum error_code aegis_nest(struct aegis_environment *environment, struct error *
         return error_set(error, ERR_UNSUPPORTED, "%s: the processor has no nested paging",
                          environment->environment->name);
     }
+    if (environment->name_spaces != UINT64_C(1) << environment->home) {
+        return error_set(error, ERR_UNSUPPORTED, "%s: it has name spaces of the kernel's",
+                         environment->environment->name);
+    }
     SIM_ASSERT_MSG(context_current() != NULL, "%s: nested before the run", environment->environment->name);
     aegis_call_begin(environment, aegis_components.binding, false);
     aegis_step(aegis, &aegis->costs->nest);
