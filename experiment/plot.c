@@ -48,6 +48,16 @@ static bool name_is_plain(const char *name) {
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(name);
 }
 
+static void check_y(const struct config_node *node, const struct plot_entry *entry, struct diagnostics *diagnostics) {
+    const char *nearest;
+    if (entry->kind == PLOT_LINES && !plot_y_is_known(entry->y, &nearest)) {
+        diagnostics_at(diagnostics, config_get(node, "y"),
+                       "plot %s: y: '%s' is neither a quantity nor file.column%s%s%s", entry->name, entry->y,
+                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                       nearest != NULL ? "'?" : "");
+    }
+}
+
 /* What the table's ranges cannot say. */
 static void check_entry(const struct config_node *node, const struct plot_entry *entry,
                         struct diagnostics *diagnostics) {
@@ -79,6 +89,7 @@ bool plot_check(const struct config_node *list, struct diagnostics *diagnostics)
         struct plot_entry entry;
         if (config_bind(list->children[i], plot_params, &entry, diagnostics)) {
             check_entry(list->children[i], &entry, diagnostics);
+            check_y(list->children[i], &entry, diagnostics);
         }
     }
     return diagnostics->errors == before;

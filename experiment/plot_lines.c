@@ -39,25 +39,39 @@ struct lines {
     double scale;
 };
 
+/* What y may be, and the file and column that it stands for. */
+static const char *const y_names[][3] = {
+    {"throughput", "throughput.csv", "completed_per_s"},
+    {"bandwidth", "throughput.csv", "bytes_per_s"},
+    {"latency", "latency.csv", "mean_ns"},
+    {"median", "latency.csv", "p50_ns"},
+    {"p99", "latency.csv", "p99_ns"},
+};
+enum { Y_NAMES = sizeof y_names / sizeof *y_names };
+
+bool plot_y_is_known(const char *y, const char **nearest) {
+    const char *names[Y_NAMES + 1] = {NULL};
+    bool known = strchr(y, '.') != NULL;
+    for (size_t i = 0; i < Y_NAMES; ++i) {
+        names[i] = y_names[i][0];
+        known = known || strcmp(names[i], y) == 0;
+    }
+    *nearest = config_nearest(y, names);
+    return known;
+}
+
 static void name_y(struct lines *self) {
-    static const char *const names[][3] = {
-        {"throughput", "throughput.csv", "completed_per_s"},
-        {"bandwidth", "throughput.csv", "bytes_per_s"},
-        {"latency", "latency.csv", "mean_ns"},
-        {"median", "latency.csv", "p50_ns"},
-        {"p99", "latency.csv", "p99_ns"},
-    };
     const char *y = self->plot->entry.y;
-    for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
-        if (strcmp(names[i][0], y) == 0) {
-            (void)snprintf(self->file, sizeof self->file, "%s", names[i][1]);
-            (void)snprintf(self->column, sizeof self->column, "%s", names[i][2]);
+    for (size_t i = 0; i < Y_NAMES; ++i) {
+        if (strcmp(y_names[i][0], y) == 0) {
+            (void)snprintf(self->file, sizeof self->file, "%s", y_names[i][1]);
+            (void)snprintf(self->column, sizeof self->column, "%s", y_names[i][2]);
             return;
         }
     }
     const char *dot = strrchr(y, '.');
-    (void)snprintf(self->file, sizeof self->file, "%.*s.csv", (int)(dot != NULL ? dot - y : (long)strlen(y)), y);
-    (void)snprintf(self->column, sizeof self->column, "%s", dot != NULL ? dot + 1 : "");
+    (void)snprintf(self->file, sizeof self->file, "%.*s.csv", (int)(dot - y), y); /* was checked */
+    (void)snprintf(self->column, sizeof self->column, "%s", dot + 1);
 }
 
 static enum error_code check_reference(const struct lines *self, struct error *error) {
