@@ -170,10 +170,8 @@ static bool build(struct kernel_bench *bench, const struct plan_point *point, st
     bench->ledger = ledger_create("operations");
     const size_t errors = diagnostics->errors;
     const struct config_node *root = config_root(point->config);
-    const struct config_node *machine = config_get(root, "machine");
-    if (machine == NULL) {
-        diagnostics_at(diagnostics, root, "'machine' is missing");
-    } else {
+    const struct config_node *machine = plan_machine(point, diagnostics);
+    if (machine != NULL) {
         (void)machine_create(machine, &bench->machine, diagnostics);
     }
     if (point->run.requests == 0) {
