@@ -1,6 +1,6 @@
-#include "libos_model/exos/page_table.h"
-
+/* pmap_kernel.c: the kernel binds pages; the library's table is words, in two forms. */
 #include "kernel_model/exo/aegis_user.h"
+#include "libos_model/exos/pmap.h"
 
 enum { LINEAR_BYTES = 4, HASHED_BYTES = 8 };
 
@@ -9,19 +9,20 @@ static void step(struct exos_vm *vm, struct cost *cost) {
 }
 
 /* The table lies in guaranteed pages of its own: it is always there. */
-uint32_t exos_table_get(struct exos_vm *vm, uint32_t entry) {
+static uint32_t get(struct exos_vm *vm, uint32_t entry) {
     uint32_t value = 0;
     const bool there = aegis_user_load(vm->environment, entry, 4, &value);
     SIM_ASSERT(there);
     return value;
 }
 
-void exos_table_set(struct exos_vm *vm, uint32_t entry, uint32_t value) {
+static void set(struct exos_vm *vm, uint32_t entry, uint32_t value) {
     const bool there = aegis_user_store(vm->environment, entry, 4, value);
     SIM_ASSERT(there);
 }
 
-uint64_t exos_table_size(struct exos_vm *vm, uint64_t pages) {
+/* How many pages a table for `pages` pages takes; sets vm->capacity. */
+static uint64_t size(struct exos_vm *vm, uint64_t pages) {
     if (vm->costs->page_table == EXOS_TABLE_LINEAR) {
         vm->capacity = (pages * LINEAR_BYTES + AEGIS_PAGE - 1) / AEGIS_PAGE * AEGIS_PAGE / LINEAR_BYTES;
         return vm->capacity * LINEAR_BYTES / AEGIS_PAGE;
@@ -47,7 +48,7 @@ static uint32_t hashed_entry(struct exos_vm *vm, uint32_t address, bool make) {
     step(vm, &vm->costs->page_walk);
     for (uint64_t i = 0; i < vm->capacity; i++) {
         const uint32_t at = EXOS_TABLE_AT + (uint32_t)slot * HASHED_BYTES;
-        const uint32_t tag = exos_table_get(vm, at);
+        const uint32_t tag = get(vm, at);
         step(vm, &vm->costs->hash_probe);
         vm->probes++;
         if (tag == page) {
@@ -55,7 +56,7 @@ static uint32_t hashed_entry(struct exos_vm *vm, uint32_t address, bool make) {
         }
         if (tag == 0) {
             if (make) {
-                exos_table_set(vm, at, page);
+                set(vm, at, page);
             }
             return make ? at + 4 : 0;
         }
@@ -64,7 +65,7 @@ static uint32_t hashed_entry(struct exos_vm *vm, uint32_t address, bool make) {
     return 0;
 }
 
-uint32_t exos_table_entry(struct exos_vm *vm, uint32_t address, bool make) {
+static uint32_t entry_of(struct exos_vm *vm, uint32_t address, bool make) {
     const uint64_t index = ((uint64_t)address - EXOS_DATA_AT) / AEGIS_PAGE;
     if (vm->table_pages == 0 || address < EXOS_DATA_AT || index >= vm->capacity) {
         return 0;
@@ -76,6 +77,37 @@ uint32_t exos_table_entry(struct exos_vm *vm, uint32_t address, bool make) {
     return EXOS_TABLE_AT + (uint32_t)index * LINEAR_BYTES;
 }
 
-uint32_t exos_table_next(struct exos_vm *vm, uint32_t entry, uint32_t address) {
-    return vm->costs->page_table == EXOS_TABLE_LINEAR ? entry + LINEAR_BYTES : exos_table_entry(vm, address, false);
+/* Beside it in a linear table, looked up in a hashed one. */
+static uint32_t next(struct exos_vm *vm, uint32_t entry, uint32_t address) {
+    return vm->costs->page_table == EXOS_TABLE_LINEAR ? entry + LINEAR_BYTES : entry_of(vm, address, false);
+}
+
+static enum error_code make(struct exos_vm *vm, uint64_t pages, struct error *error) {
+    const uint64_t count = size(vm, pages);
+    enum error_code code = OK;
+    for (uint64_t i = 0; i < count && code == OK; i++) {
+        struct exo_handle handle;
+        uint64_t physical = 0;
+        code = aegis_frame_allocate(vm->environment, 0, AEGIS_ANY_COLOR, &handle, &physical, error);
+        if (code == OK) {
+            code =
+                aegis_map_guaranteed(vm->environment, EXOS_TABLE_AT + (uint32_t)i * AEGIS_PAGE, &handle, true, error);
+        }
+    }
+    vm->table_pages = code == OK ? count : 0;
+    return code;
+}
+
+static void changed(struct exos_vm *vm, uint32_t first, uint64_t pages, enum aegis_protection protection, bool less) {
+    (void)less;
+    const enum error_code code = aegis_tlb_protect(vm->environment, first, pages, protection, NULL);
+    SIM_ASSERT_MSG(code == OK, "0x%x is not bound", first);
+}
+
+const struct exos_pmap exos_pmap_kernel = {
+    .name = "kernel", .make = make, .entry = entry_of, .next = next, .get = get, .set = set, .changed = changed};
+
+const struct exos_pmap *exos_pmap_of(const struct aegis_environment *environment) {
+    (void)environment;
+    return &exos_pmap_kernel;
 }
