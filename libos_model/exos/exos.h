@@ -48,6 +48,7 @@ struct exos_profile {
     struct exos_ipc_costs ipc;
     struct exos_udp_costs udp;
     struct aegis_network_costs network;
+    bool has_network; /* else the two above are nothing */
 };
 /* A partner of the measured program, with the page that they share. */
 struct exos_peer {

@@ -6,6 +6,7 @@
 #include "kernel_model/exo/name_space.h"
 #include "kernel_model/exo/transfer.h"
 #include "libos_model/exos/exos.h"
+#include "libos_model/exos/pmap.h"
 
 static struct exos_system *system_of(struct operations *base) {
     return (struct exos_system *)base;
@@ -106,20 +107,15 @@ static void run_scan(struct operations *base) {
 
 /* ---- a page's rights ---- */
 
-/* Below the library: a translation inserted anew. */
+/* Below the library's protection: the one page's translation alone. */
 static enum error_code prepare_protect(struct operations *base, struct error *error) {
     return exos_vm_grow(&system_of(base)->vm, 1, error);
 }
 
-static void set_right(struct exos_system *system, bool write) {
-    exos_step(system, &system->profile.vm.page_walk);
-    const enum error_code code = aegis_tlb_insert(system->measured, EXOS_DATA_AT, &system->vm.handles[0], write, NULL);
-    SIM_ASSERT(code == OK);
-}
-
 static void run_protect(struct operations *base) {
-    set_right(system_of(base), false);
-    set_right(system_of(base), true);
+    struct exos_vm *vm = &system_of(base)->vm;
+    vm->pmap->bind(vm, EXOS_DATA_AT, false);
+    vm->pmap->bind(vm, EXOS_DATA_AT, true);
 }
 
 /* ---- two sets of addresses ---- */

@@ -26,7 +26,10 @@ static const struct param profile_params[] = {
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, ipc),
      .help = "the library's communication"},
-    {.key = "udp", .type = PARAM_NODE, .offset = offsetof(struct profile_file, udp), .help = "the library's UDP"},
+    {.key = "udp",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, udp),
+     .help = "the library's UDP; without this and the next two, there is no network"},
     {.key = "lance",
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, lance),
@@ -43,6 +46,14 @@ struct entry_file {
     struct aegis_config config;
 };
 
+/* All of it or nothing: where there is no adapter there is no driver either. */
+static bool bind_network(const struct profile_file *file, struct exos_profile *profile,
+                         struct diagnostics *diagnostics) {
+    bool good = config_bind(file->udp, exos_udp_cost_params, &profile->udp, diagnostics);
+    good = config_bind(file->lance, lance_driver_cost_params, &profile->network.lance, diagnostics) && good;
+    return config_bind(file->download, download_cost_params, &profile->network.download, diagnostics) && good;
+}
+
 static bool bind_profile(const struct config_node *node, struct exos_profile *profile,
                          struct diagnostics *diagnostics) {
     struct profile_file file = {0};
@@ -53,9 +64,8 @@ static bool bind_profile(const struct config_node *node, struct exos_profile *pr
     good = config_bind(file.exos, exos_cost_params, &profile->exos, diagnostics) && good;
     good = config_bind(file.vm, exos_vm_cost_params, &profile->vm, diagnostics) && good;
     good = config_bind(file.ipc, exos_ipc_cost_params, &profile->ipc, diagnostics) && good;
-    good = config_bind(file.udp, exos_udp_cost_params, &profile->udp, diagnostics) && good;
-    good = config_bind(file.lance, lance_driver_cost_params, &profile->network.lance, diagnostics) && good;
-    return config_bind(file.download, download_cost_params, &profile->network.download, diagnostics) && good;
+    profile->has_network = file.udp != NULL || file.lance != NULL || file.download != NULL;
+    return good && (!profile->has_network || bind_network(&file, profile, diagnostics));
 }
 
 static bool bind_entry(const struct config_node *node, struct exos_system *system, struct diagnostics *diagnostics) {
@@ -237,11 +247,12 @@ static void visit_costs(const struct operations *base,
 
 const struct operations_ops aegis_operations_ops = {
     .type_name = "aegis",
-    .help = "the exokernel of SOSP'95 on an R3000, with a library OS",
+    .help = "the exokernel of SOSP'95, with a library OS",
     .profile_params = profile_params,
     .params = aegis_params,
     .operations = exos_operations,
     .over_wire = exos_run_udp,
+    .adapter = "nic/lance",
     .declare_components = declare_components,
     .create = create,
     .destroy = destroy,

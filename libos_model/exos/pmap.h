@@ -31,8 +31,11 @@ struct exos_pmap {
     uint32_t (*get)(struct exos_vm *vm, uint32_t entry);
     void (*set)(struct exos_vm *vm, uint32_t entry, uint32_t pte);
     /* The entries of `pages` bound pages were changed, to allow `protection` from now on; `less`:
-     * any of them allowed more, or was dirty and is not any more. */
+     * one of them allowed more before, or was dirty and is not any more. */
     void (*changed)(struct exos_vm *vm, uint32_t first, uint64_t pages, enum aegis_protection protection, bool less);
+    /* A mapped page can be read, or also written from now on, whatever the library's table says
+     * of it beside that: the least that it takes. */
+    void (*bind)(struct exos_vm *vm, uint32_t address, bool write);
 };
 extern const struct exos_pmap exos_pmap_kernel;
 

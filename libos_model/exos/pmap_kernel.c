@@ -104,8 +104,21 @@ static void changed(struct exos_vm *vm, uint32_t first, uint64_t pages, enum aeg
     SIM_ASSERT_MSG(code == OK, "0x%x is not bound", first);
 }
 
-const struct exos_pmap exos_pmap_kernel = {
-    .name = "kernel", .make = make, .entry = entry_of, .next = next, .get = get, .set = set, .changed = changed};
+static void bind(struct exos_vm *vm, uint32_t address, bool write) {
+    step(vm, &vm->costs->page_walk);
+    const enum error_code code =
+        aegis_tlb_insert(vm->environment, address, &vm->handles[(address - EXOS_DATA_AT) / AEGIS_PAGE], write, NULL);
+    SIM_ASSERT(code == OK);
+}
+
+const struct exos_pmap exos_pmap_kernel = {.name = "kernel",
+                                           .make = make,
+                                           .entry = entry_of,
+                                           .next = next,
+                                           .get = get,
+                                           .set = set,
+                                           .changed = changed,
+                                           .bind = bind};
 
 const struct exos_pmap *exos_pmap_of(const struct aegis_environment *environment) {
     (void)environment;
