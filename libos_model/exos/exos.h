@@ -29,6 +29,8 @@ struct exos_costs {
 extern const struct param exos_cost_params[];
 
 /* ---- exos_program.c: for a program's table ---- */
+/* What a program does first: on some machines it says where its exceptions are to go. */
+enum error_code exos_start(struct aegis_environment *environment, struct error *error);
 /* Restores the scratch registers from the save area and skips the instruction. */
 enum aegis_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs);
 /* At the end of a slice: saves the registers in the save area, yields, restores. */

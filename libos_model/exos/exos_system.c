@@ -133,7 +133,7 @@ static void measured_main(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
     const struct operations_loop loop = {&system->base, environment->main, work_for, loop_step};
     struct error error = {0};
-    if (operations_prepare(&system->base, &system->plan, &error) != OK) {
+    if (exos_start(environment, &error) != OK || operations_prepare(&system->base, &system->plan, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
         return;
     }

@@ -18,6 +18,9 @@ struct exos_pmap {
     /* The processor sets an entry's dirty bit; else the library does, at a page's first store,
      * for which it keeps clean pages from being written. */
     bool marks_dirty;
+    /* [env] What a program does first: it says where its exceptions are to go. NULL: nothing.
+     * ERR_EXHAUSTED, ERR_SHARE. */
+    enum error_code (*start)(struct aegis_environment *environment, struct error *error);
     /* A table for so many pages, in guaranteed pages of the application's; sets vm->capacity
      * and vm->table_pages. ERR_EXHAUSTED, ERR_SHARE. */
     enum error_code (*make)(struct exos_vm *vm, uint64_t pages, struct error *error);

@@ -25,6 +25,7 @@ struct exos_vm_costs {
     struct cost trap;                             /* a protection trap: to the application's handler and back */
     struct cost choose_victim, page_in, page_out; /* paging.h */
     uint64_t resident;                            /* frames for pages that come and go */
+    uint64_t flush_above;                         /* pages that are invalidated at once, not one by one */
     int victim;                                   /* enum exos_victim */
     int page_table;                               /* enum exos_table */
     int frames;                                   /* enum exos_frames */
@@ -42,7 +43,13 @@ extern const char *const exos_frames_names[];
 
 /* A page table entry: frame number, and what follows. */
 #define EXOS_PTE_FRAME UINT32_C(0xfffff000)
-enum { EXOS_PTE_MAPPED = 1, EXOS_PTE_READ = 2, EXOS_PTE_WRITE = 4, EXOS_PTE_DIRTY = 8 };
+enum {
+    EXOS_PTE_MAPPED = 1,
+    EXOS_PTE_READ = 2,
+    EXOS_PTE_WRITE = 4,
+    EXOS_PTE_DIRTY = 8,
+    EXOS_PTE_REFERENCED = 16 /* where the processor marks what is used */
+};
 
 /* Where it lies in every environment that uses it. */
 #define EXOS_DATA_AT UINT32_C(0x10000000)
