@@ -53,7 +53,7 @@ static void run_with(enum exos_victim victim, enum exos_table table, uint64_t co
 
 static void read_page(uint64_t page, uint32_t expected) {
     uint32_t value = 0;
-    cr_assert(r3000_load(cpu, exos_vm_page(page), 4, &value));
+    cr_assert(aegis_user_load(alice, exos_vm_page(page), 4, &value));
     cr_expect_eq(value, expected, "page %llu holds %u", (unsigned long long)page, value);
     exos_paging_use(&paging, page);
 }
@@ -153,7 +153,7 @@ static uint64_t frames_held(void) {
 
 static void bytes_come_back(void) {
     for (uint64_t i = 0; i < PAGES; i++) {
-        cr_assert(r3000_store(cpu, exos_vm_page(i), 4, 500 + (uint32_t)i));
+        cr_assert(aegis_user_store(alice, exos_vm_page(i), 4, 500 + (uint32_t)i));
         exos_paging_use(&paging, i);
         cr_expect_leq(frames_held(), FRAMES);
     }

@@ -46,10 +46,10 @@ static void run_with(int table, uint64_t stlb_entries, void (*what)(void)) {
 }
 
 static bool load(uint64_t page, uint32_t *value) {
-    return r3000_load(cpu, exos_vm_page(page), 4, value);
+    return aegis_user_load(alice, exos_vm_page(page), 4, value);
 }
 static bool store(uint64_t page, uint32_t value) {
-    return r3000_store(cpu, exos_vm_page(page), 4, value);
+    return aegis_user_store(alice, exos_vm_page(page), 4, value);
 }
 
 /* ---- protection ---- */
@@ -150,19 +150,19 @@ static void no_more_than_was_bound(void) {
     cr_assert_eq(aegis_derive(alice, &handle, EXO_READ, alice, &reading, NULL), OK);
     cr_assert_eq(aegis_tlb_insert(alice, PAGE_X, &reading, false, NULL), OK);
     cr_expect_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_READ_WRITE, NULL), ERR_DENIED);
-    cr_expect_not(r3000_store(cpu, PAGE_X, 4, 1));
+    cr_expect_not(aegis_user_store(alice, PAGE_X, 4, 1));
     cr_expect_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_NO_ACCESS, NULL), OK);
     cr_expect_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_READ_ONLY, NULL), OK);
-    cr_expect(r3000_load(cpu, PAGE_X, 4, &value));
+    cr_expect(aegis_user_load(alice, PAGE_X, 4, &value));
     cr_expect_eq(aegis_tlb_protect(alice, PAGE_Y, 1, AEGIS_READ_ONLY, NULL), ERR_DENIED, "it is not bound");
-    cr_expect_eq(aegis_tlb_protect(alice, R3000_KSEG0, 1, AEGIS_NO_ACCESS, NULL), ERR_RANGE);
+    cr_expect_eq(aegis_tlb_protect(alice, AEGIS_USER_END, 1, AEGIS_NO_ACCESS, NULL), ERR_RANGE);
     cr_expect_eq(aegis_tlb_protect(alice, AEGIS_FREE_MAP_AT, 1, AEGIS_READ_WRITE, NULL), ERR_RANGE);
     cr_expect_eq(aegis_tlb_protect(alice, 0x7fffd000, UINT32_MAX, AEGIS_NO_ACCESS, NULL), ERR_RANGE);
     /* Once the frame is given back there is nothing to be allowed again. */
     cr_assert_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_NO_ACCESS, NULL), OK);
     cr_assert_eq(aegis_frame_release(alice, &handle, NULL), OK);
     cr_expect_eq(aegis_tlb_protect(alice, PAGE_X, 1, AEGIS_READ_ONLY, NULL), ERR_DENIED);
-    cr_expect_not(r3000_load(cpu, PAGE_X, 4, &value));
+    cr_expect_not(aegis_user_load(alice, PAGE_X, 4, &value));
 }
 Test(exos_vm, a_page_allows_no_more_than_its_binding_was_made_for) {
     run_with(EXOS_TABLE_LINEAR, 4096, no_more_than_was_bound);
