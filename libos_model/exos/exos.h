@@ -40,7 +40,6 @@ void exos_slice_end(struct aegis_environment *environment, struct exos_costs *co
 void exos_give_back(struct aegis_environment *environment, struct exos_costs *costs);
 
 extern const struct operations_ops aegis_operations_ops;
-extern const struct operations_ops nested_operations_ops; /* nested_system.c */
 
 /* ---- The system behind aegis_operations_ops ---- */
 struct exos_profile {
@@ -89,7 +88,7 @@ extern const struct aegis_program exos_partner_program;
 
 /* ---- exos_vm_operations.c ---- */
 operation_prepare exos_prepare_pages;
-operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_trap,
+operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_reprotect, exos_run_trap,
     exos_run_appel1, exos_run_appel2;
 operation_prepare exos_prepare_cycle;
 operation_run exos_run_cycle;

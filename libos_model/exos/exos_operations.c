@@ -162,6 +162,8 @@ const struct operation exos_operations[] = {
     {"prot1", "a page protected from reading", exos_prepare_pages, exos_run_protect_one},
     {"protect_pages", "`pages` pages protected from reading, in one call", exos_prepare_pages, exos_run_protect_all},
     {"unprotect_pages", "`pages` pages unprotected, in one call", exos_prepare_pages, exos_run_unprotect_all},
+    {"reprotect", "`pages` pages protected from reading in one call, and unprotected in another", exos_prepare_pages,
+     exos_run_reprotect},
     {"trap", "an access to a protected page, handled by the application", exos_prepare_trap, exos_run_trap},
     {"appel1", "a protected page accessed, its handler protecting another and unprotecting it", exos_prepare_appel1,
      exos_run_appel1},

@@ -29,14 +29,17 @@ static const struct param profile_params[] = {
     {.key = "udp",
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, udp),
+     .default_text = "",
      .help = "the library's UDP; without this and the next two, there is no network"},
     {.key = "lance",
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, lance),
+     .default_text = "",
      .help = "the kernel's driver of the network adapter"},
     {.key = "download",
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, download),
+     .default_text = "",
      .help = "packet filters and handlers"},
     {0}};
 

@@ -33,9 +33,9 @@ struct exos_pmap {
      * of the second level in pmap_nested.c. */
     uint32_t (*get)(struct exos_vm *vm, uint32_t entry);
     void (*set)(struct exos_vm *vm, uint32_t entry, uint32_t pte);
-    /* The entries of `pages` bound pages were changed, to allow `protection` from now on; `less`:
-     * one of them allowed more before, or was dirty and is not any more. */
-    void (*changed)(struct exos_vm *vm, uint32_t first, uint64_t pages, enum aegis_protection protection, bool less);
+    /* The entries of `pages` bound pages were changed, to allow `protection` from now on, and no
+     * more. */
+    void (*changed)(struct exos_vm *vm, uint32_t first, uint64_t pages, enum aegis_protection protection);
     /* A mapped page can be read, or also written from now on, whatever the library's table says
      * of it beside that: the least that it takes. */
     void (*bind)(struct exos_vm *vm, uint32_t address, bool write);

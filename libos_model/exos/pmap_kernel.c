@@ -98,8 +98,7 @@ static enum error_code make(struct exos_vm *vm, uint64_t pages, struct error *er
     return code;
 }
 
-static void changed(struct exos_vm *vm, uint32_t first, uint64_t pages, enum aegis_protection protection, bool less) {
-    (void)less;
+static void changed(struct exos_vm *vm, uint32_t first, uint64_t pages, enum aegis_protection protection) {
     const enum error_code code = aegis_tlb_protect(vm->environment, first, pages, protection, NULL);
     SIM_ASSERT_MSG(code == OK, "0x%x is not bound", first);
 }
@@ -119,8 +118,3 @@ const struct exos_pmap exos_pmap_kernel = {.name = "kernel",
                                            .set = set,
                                            .changed = changed,
                                            .bind = bind};
-
-const struct exos_pmap *exos_pmap_of(const struct aegis_environment *environment) {
-    (void)environment;
-    return &exos_pmap_kernel;
-}

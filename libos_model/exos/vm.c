@@ -168,21 +168,20 @@ struct run {
     uint32_t first;
     uint64_t pages;
     enum aegis_protection protection;
-    bool less;
 };
 
 /* Changes one entry. A clean page is not to be written where the library marks it. */
 static struct run change_entry(struct exos_vm *vm, uint32_t entry, uint32_t address, enum aegis_protection protection) {
     enum { RIGHTS = EXOS_PTE_READ | EXOS_PTE_WRITE };
     step(vm, &vm->costs->protect_page);
-    const uint32_t old = vm->pmap->get(vm, entry), rights = rights_of(protection);
-    vm->pmap->set(vm, entry, (old & ~(uint32_t)RIGHTS) | rights);
+    const uint32_t old = vm->pmap->get(vm, entry);
+    vm->pmap->set(vm, entry, (old & ~(uint32_t)RIGHTS) | rights_of(protection));
     const bool kept = !vm->pmap->marks_dirty && protection == AEGIS_READ_WRITE && (old & EXOS_PTE_DIRTY) == 0;
-    return (struct run){address, 1, kept ? AEGIS_READ_ONLY : protection, (old & RIGHTS & ~rights) != 0};
+    return (struct run){address, 1, kept ? AEGIS_READ_ONLY : protection};
 }
 
 static void tell(struct exos_vm *vm, const struct run *run) {
-    vm->pmap->changed(vm, run->first, run->pages, run->protection, run->less);
+    vm->pmap->changed(vm, run->first, run->pages, run->protection);
 }
 
 /* Told of run by run. */
@@ -198,7 +197,6 @@ void exos_vm_protect(struct exos_vm *vm, uint32_t address, uint64_t pages, enum 
         const struct run page = change_entry(vm, entry, at, protection);
         if (page.protection == run.protection) {
             run.pages++;
-            run.less = run.less || page.less;
         } else {
             tell(vm, &run);
             run = page;
@@ -212,7 +210,7 @@ void exos_vm_clean(struct exos_vm *vm, uint32_t address) {
     const uint32_t entry = entry_of(vm, address), old = vm->pmap->get(vm, entry);
     vm->pmap->set(vm, entry, old & ~(uint32_t)EXOS_PTE_DIRTY);
     if ((old & EXOS_PTE_READ) != 0) {
-        vm->pmap->changed(vm, address, 1, AEGIS_READ_ONLY, true);
+        vm->pmap->changed(vm, address, 1, AEGIS_READ_ONLY);
     }
 }
 
