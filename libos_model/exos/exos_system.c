@@ -50,8 +50,19 @@ struct entry_file {
 };
 
 /* All of it or nothing: where there is no adapter there is no driver either. */
-static bool bind_network(const struct profile_file *file, struct exos_profile *profile,
+static bool bind_network(const struct config_node *node, const struct profile_file *file, struct exos_profile *profile,
                          struct diagnostics *diagnostics) {
+    profile->has_network = file->udp != NULL || file->lance != NULL || file->download != NULL;
+    if (!profile->has_network) {
+        return true;
+    }
+    if (file->udp == NULL || file->lance == NULL || file->download == NULL) {
+        diagnostics_at(diagnostics, node, "a profile has udp, lance and download, or none of them; '%s' is missing",
+                       file->udp == NULL     ? "udp"
+                       : file->lance == NULL ? "lance"
+                                             : "download");
+        return false;
+    }
     bool good = config_bind(file->udp, exos_udp_cost_params, &profile->udp, diagnostics);
     good = config_bind(file->lance, lance_driver_cost_params, &profile->network.lance, diagnostics) && good;
     return config_bind(file->download, download_cost_params, &profile->network.download, diagnostics) && good;
@@ -67,8 +78,7 @@ static bool bind_profile(const struct config_node *node, struct exos_profile *pr
     good = config_bind(file.exos, exos_cost_params, &profile->exos, diagnostics) && good;
     good = config_bind(file.vm, exos_vm_cost_params, &profile->vm, diagnostics) && good;
     good = config_bind(file.ipc, exos_ipc_cost_params, &profile->ipc, diagnostics) && good;
-    profile->has_network = file.udp != NULL || file.lance != NULL || file.download != NULL;
-    return good && (!profile->has_network || bind_network(&file, profile, diagnostics));
+    return bind_network(node, &file, profile, diagnostics) && good;
 }
 
 static bool bind_entry(const struct config_node *node, struct exos_system *system, struct diagnostics *diagnostics) {
