@@ -1,5 +1,5 @@
 /* aegis_fixture.h: a small machine with Aegis on it and its checked-in costs: an R3000, or
- * an x86-64 core where FIXTURE_X86 is defined. */
+ * an x86-64 core where FIXTURE_X86 is defined; with FIXTURE_NESTED under nested paging. */
 #ifndef STILLSUIT_TESTS_KERNEL_MODEL_AEGIS_FIXTURE_H
 #define STILLSUIT_TESTS_KERNEL_MODEL_AEGIS_FIXTURE_H
 
@@ -69,6 +69,10 @@ static inline void fixture_make(void) {
                                        &diagnostics);
     cr_assert(text != NULL && machine_create(config_root(text), &machine, &diagnostics));
     fixture_costs_load(&diagnostics);
+#ifdef FIXTURE_NESTED
+    config.paging = AEGIS_PAGING_NESTED;
+    config.guaranteed_pages = AEGIS_GUARANTEED_MAX;
+#endif
     aegis = aegis_create(machine, &config, &costs, &error);
     cr_assert_not_null(aegis, "%s", error.text);
 #ifndef FIXTURE_X86
