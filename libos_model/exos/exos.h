@@ -29,8 +29,9 @@ struct exos_costs {
 extern const struct param exos_cost_params[];
 
 /* ---- exos_program.c: for a program's table ---- */
-/* What a program does first: on some machines it says where its exceptions are to go. */
-enum error_code exos_start(struct aegis_environment *environment, struct error *error);
+/* [env] What a program does first, by the form of page table that it is to have: pmap.h. */
+enum error_code exos_start(struct aegis_environment *environment, const struct exos_vm_costs *costs,
+                           struct error *error);
 /* Restores the scratch registers from the save area and skips the instruction. */
 enum aegis_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs);
 /* At the end of a slice: saves the registers in the save area, yields, restores. */
@@ -88,8 +89,8 @@ extern const struct aegis_program exos_partner_program;
 
 /* ---- exos_vm_operations.c ---- */
 operation_prepare exos_prepare_pages;
-operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_reprotect, exos_run_trap,
-    exos_run_appel1, exos_run_appel2;
+operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_reprotect,
+    exos_run_trap, exos_run_appel1, exos_run_appel2;
 operation_prepare exos_prepare_cycle;
 operation_run exos_run_cycle;
 operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;

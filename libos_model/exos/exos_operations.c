@@ -75,6 +75,8 @@ static void run_transfer(struct operations *base) {
 /* Answers each transfer with the registers as they are. */
 static void partner_entered(struct aegis_environment *environment) {
     const struct exos_system *system = environment->state;
+    const enum error_code code = exos_start(environment, &system->profile.vm, NULL);
+    SIM_ASSERT_MSG(code == OK, "the partner cannot begin");
     while (aegis_transfer(environment, system->measured->environment->number, AEGIS_SYNCHRONOUS) == OK) {
     }
 }

@@ -16,8 +16,9 @@ const struct param exos_cost_params[] = {
     EXOS_COST(stride_pick, "the stride scheduler: the client with the least pass, and its next pass"),
     {0}};
 
-enum error_code exos_start(struct aegis_environment *environment, struct error *error) {
-    const struct exos_pmap *pmap = exos_pmap_of(environment);
+enum error_code exos_start(struct aegis_environment *environment, const struct exos_vm_costs *costs,
+                           struct error *error) {
+    const struct exos_pmap *pmap = exos_pmap_of(costs);
     return pmap->start != NULL ? pmap->start(environment, error) : OK;
 }
 

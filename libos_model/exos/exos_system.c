@@ -106,7 +106,11 @@ static struct operations *create(struct machine *machine, const struct config_no
     system->base = (struct operations){&aegis_operations_ops, machine};
     struct error error = {0};
     if (bind_entry(node, system, diagnostics) && machine != NULL) {
-        system->aegis = aegis_create(machine, &system->config, &system->profile.aegis, &error);
+        if (system->profile.vm.page_table == EXOS_TABLE_HARDWARE && machine->x86 == NULL) {
+            (void)error_set(&error, ERR_UNSUPPORTED, "page_table: hardware: its cores are no 'x86'");
+        } else {
+            system->aegis = aegis_create(machine, &system->config, &system->profile.aegis, &error);
+        }
         if (system->aegis == NULL) {
             diagnostics_at(diagnostics, node, "%s", error.text);
         }
@@ -146,7 +150,8 @@ static void measured_main(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
     const struct operations_loop loop = {&system->base, environment->main, work_for, loop_step};
     struct error error = {0};
-    if (exos_start(environment, &error) != OK || operations_prepare(&system->base, &system->plan, &error) != OK) {
+    if (exos_start(environment, &system->profile.vm, &error) != OK ||
+        operations_prepare(&system->base, &system->plan, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
         return;
     }

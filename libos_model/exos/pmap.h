@@ -18,8 +18,8 @@ struct exos_pmap {
     /* The processor sets an entry's dirty bit; else the library does, at a page's first store,
      * for which it keeps clean pages from being written. */
     bool marks_dirty;
-    /* [env] What a program does first: it says where its exceptions are to go. NULL: nothing.
-     * ERR_EXHAUSTED, ERR_SHARE. */
+    /* [env] What a program does first: it asks for such a machine and says where its exceptions
+     * go. NULL: nothing. ERR_UNSUPPORTED: the processor has none; ERR_EXHAUSTED, ERR_SHARE. */
     enum error_code (*start)(struct aegis_environment *environment, struct error *error);
     /* A table for so many pages, in guaranteed pages of the application's; sets vm->capacity
      * and vm->table_pages. ERR_EXHAUSTED, ERR_SHARE. */
@@ -40,9 +40,11 @@ struct exos_pmap {
      * of it beside that: the least that it takes. */
     void (*bind)(struct exos_vm *vm, uint32_t address, bool write);
 };
-extern const struct exos_pmap exos_pmap_kernel;
+extern const struct exos_pmap exos_pmap_kernel, exos_pmap_nested;
 
-/* The one for an environment. */
-const struct exos_pmap *exos_pmap_of(const struct aegis_environment *environment);
+/* The one for a form of page table (costs->page_table). */
+static inline const struct exos_pmap *exos_pmap_of(const struct exos_vm_costs *costs) {
+    return costs->page_table == EXOS_TABLE_HARDWARE ? &exos_pmap_nested : &exos_pmap_kernel;
+}
 
 #endif

@@ -5,9 +5,9 @@
  * allows, not where it is. The tables that have the pages' entries lie one behind the other, so
  * that the library's view of them is an array. */
 #include "hw/mmu_regs.h"
-#include "hw/x86/x86.h"
+#include "hw/x86/x86_regs.h"
+#include "kernel_model/exo/aegis_nested.h"
 #include "kernel_model/exo/aegis_user.h"
-#include "kernel_model/exo/aegis_x86.h"
 #include "libos_model/exos/ipc.h"
 #include "libos_model/exos/pmap.h"
 
@@ -24,11 +24,8 @@ enum table { ROOT, DIRECTORIES, LOWER, UPPER, OF_SHARED, OF_TOP, TABLES };
 #define MAPPED (UINT32_C(1) << 9)
 #define FULL ((uint32_t)(MMU_PTE_PRESENT | MMU_PTE_WRITABLE | MMU_PTE_USER))
 
-static struct x86 *cpu_of(const struct exos_vm *vm) {
-    return vm->environment->aegis->x86;
-}
-static struct x86_space *space_of(const struct exos_vm *vm) {
-    return aegis_x86_space(vm->environment);
+static uint32_t table_at(const struct exos_vm *vm, enum table table) {
+    return TABLES_AT + ((uint32_t)(vm->table_pages - TABLES) + (uint32_t)table) * AEGIS_PAGE;
 }
 
 /* ---- entries: the lower half of each; the upper is zero, all addresses being below 4 GiB ---- */
@@ -83,11 +80,11 @@ static void changed(struct exos_vm *vm, uint32_t first, uint64_t pages, enum aeg
         return;
     }
     if (pages > vm->costs->flush_above) {
-        (void)x86_set_root(cpu_of(vm), space_of(vm)->root);
+        aegis_nested_set_root(vm->environment, table_at(vm, ROOT));
         return;
     }
     for (uint64_t i = 0; i < pages; i++) {
-        (void)x86_invlpg(cpu_of(vm), first + i * AEGIS_PAGE);
+        aegis_nested_invalidate(vm->environment, first + i * AEGIS_PAGE);
     }
 }
 
@@ -99,41 +96,16 @@ static void bind(struct exos_vm *vm, uint32_t address, bool write) {
 
 /* ---- exceptions, without the kernel ---- */
 
-static enum aegis_cause cause_of(const struct x86 *cpu) {
-    const bool write = (cpu->error_code & X86_PF_WR) != 0;
-    switch (cpu->vector) {
-    case X86_PF:
-        return (cpu->error_code & X86_PF_P) != 0 ? AEGIS_CAUSE_PROTECTION
-               : write                           ? AEGIS_CAUSE_MISS_STORE
-                                                 : AEGIS_CAUSE_MISS_LOAD;
-    case X86_AC:
-        return AEGIS_CAUSE_ADDRESS_LOAD;
-    case X86_OF:
-        return AEGIS_CAUSE_OVERFLOW;
-    case X86_NM:
-        return AEGIS_CAUSE_COPROCESSOR;
-    default:
-        return AEGIS_CAUSE_BUS;
-    }
-}
-
-/* The stub at every gate keeps the scratch registers where the kernel would, so that the
+/* The code at every gate keeps the scratch registers where the kernel would, so that the
  * rest of the library need not know who delivered the exception. */
-static enum x86_resume on_exception(void *program, struct x86 *cpu) {
-    struct aegis_environment *environment = program;
+static void stub(struct aegis_environment *environment, const struct aegis_exception *exception) {
     const struct aegis_registers *names = aegis_register_names(environment);
-    const struct aegis_exception exception = {cause_of(cpu), (uint32_t)cpu->rip, (uint32_t)cpu->cr2,
-                                              (uint32_t)cpu->error_code};
+    const uint32_t told[AEGIS_SCRATCH] = {exception->epc, exception->bad_address, exception->cause};
     for (uint32_t i = 0; i < AEGIS_SCRATCH; i++) {
         aegis_user_save_register(environment, AEGIS_SAVE_AREA_AT + AEGIS_SAVE_SCRATCH + names->bytes * i,
                                  names->scratch[i]);
+        aegis_set_register(environment, names->scratch[i], told[i]);
     }
-    aegis_set_register(environment, names->scratch[0], exception.epc);
-    aegis_set_register(environment, names->scratch[1], exception.bad_address);
-    aegis_set_register(environment, names->scratch[2], exception.cause);
-    const enum aegis_resume resume = environment->program->exception(environment, &exception);
-    x86_return(cpu);
-    return resume == AEGIS_RETRY ? X86_RETRY : X86_SKIP;
 }
 
 /* ---- making it ---- */
@@ -146,25 +118,18 @@ static enum error_code take_page(struct aegis_environment *environment, uint32_t
 }
 
 static enum error_code start(struct aegis_environment *environment, struct error *error) {
-    struct x86_space *space = aegis_x86_space(environment);
-    const enum error_code code = take_page(environment, HANDLERS_AT, error);
     const uint64_t gate = x86_gate(AEGIS_CODE_HANDLER, 0);
+    enum error_code code = aegis_nest(environment, error);
+    code = code == OK ? take_page(environment, HANDLERS_AT, error) : code;
     for (uint32_t i = 0; i < X86_EXCEPTIONS && code == OK; i++) {
         const uint32_t at = HANDLERS_AT + i * X86_GATE_BYTES;
         (void)aegis_user_store(environment, at, 4, (uint32_t)gate);
         (void)aegis_user_store(environment, at + 4, 4, (uint32_t)(gate >> 32));
     }
     if (code == OK) {
-        space->idt = HANDLERS_AT;
-        space->stack = HANDLERS_AT + AEGIS_PAGE;
-        space->exception = on_exception;
-        space->program = environment;
+        aegis_nested_set_handlers(environment, HANDLERS_AT, HANDLERS_AT + AEGIS_PAGE, stub);
     }
     return code;
-}
-
-static uint32_t table_at(const struct exos_vm *vm, enum table table) {
-    return TABLES_AT + ((uint32_t)(vm->table_pages - TABLES) + (uint32_t)table) * AEGIS_PAGE;
 }
 
 static void point(struct exos_vm *vm, enum table from, uint32_t index, uint32_t to) {
@@ -201,23 +166,18 @@ static enum error_code make(struct exos_vm *vm, uint64_t pages, struct error *er
         vm->capacity = leaves * ENTRIES;
         vm->table_pages = count;
         fill(vm, leaves);
-        (void)x86_set_root(cpu_of(vm), table_at(vm, ROOT));
+        aegis_nested_set_root(vm->environment, table_at(vm, ROOT));
     }
     return code;
 }
 
-static const struct exos_pmap nested = {.name = "nested",
-                                        .marks_dirty = true,
-                                        .start = start,
-                                        .make = make,
-                                        .entry = entry_of,
-                                        .next = next,
-                                        .get = get,
-                                        .set = set,
-                                        .changed = changed,
-                                        .bind = bind};
-
-const struct exos_pmap *exos_pmap_of(const struct aegis_environment *environment) {
-    const struct x86_space *space = aegis_x86_space(environment);
-    return space != NULL && space->nested ? &nested : &exos_pmap_kernel;
-}
+const struct exos_pmap exos_pmap_nested = {.name = "nested",
+                                           .marks_dirty = true,
+                                           .start = start,
+                                           .make = make,
+                                           .entry = entry_of,
+                                           .next = next,
+                                           .get = get,
+                                           .set = set,
+                                           .changed = changed,
+                                           .bind = bind};

@@ -7,7 +7,7 @@
 #include "libos_model/exos/pmap.h"
 #include "sim/random.h"
 
-const char *const exos_table_names[] = {"linear", "hashed", NULL};
+const char *const exos_table_names[] = {"linear", "hashed", "hardware", NULL};
 const char *const exos_frames_names[] = {"any", "colored", "random", NULL};
 
 #define VM_COST(name, text)                                                                                            \
@@ -18,7 +18,7 @@ const struct param exos_vm_cost_params[] = {
      .offset = offsetof(struct exos_vm_costs, page_table),
      .default_text = "linear",
      .choices = exos_table_names,
-     .help = "the form of the application's page table"},
+     .help = "the form of the application's page table; hardware: its own under nested paging (x86-64)"},
     {.key = "frames",
      .type = PARAM_CHOICE,
      .offset = offsetof(struct exos_vm_costs, frames),
@@ -118,7 +118,7 @@ static enum error_code add_page(struct exos_vm *vm, struct error *error) {
 
 enum error_code exos_vm_reserve(struct exos_vm *vm, uint64_t pages, struct error *error) {
     if (vm->pmap == NULL) {
-        vm->pmap = exos_pmap_of(vm->environment);
+        vm->pmap = exos_pmap_of(vm->costs);
     }
     enum error_code code = vm->table_pages == 0 ? vm->pmap->make(vm, pages, error) : OK;
     if (code == OK && pages > vm->capacity) {

@@ -5,7 +5,8 @@
  * that a fault never needs a fault to be handled. Who reads them, and in which form they
  * are kept, is pmap.h's affair, on which this is built. Where the kernel binds pages, the
  * form is the application's choice: a linear array, or a hashed table, whose size follows
- * from the pages in use and not from the address space. The kernel knows neither.
+ * from the pages in use and not from the address space. The kernel knows neither. On a
+ * processor with nested paging it may choose the hardware's.
  *
  * A change of protection changes the table, and then what was made of it: the kernel's
  * translations in one call for a run of pages, or the processor's. Where the library marks
@@ -32,7 +33,7 @@ struct exos_vm_costs {
 };
 extern const struct param exos_vm_cost_params[];
 
-enum exos_table { EXOS_TABLE_LINEAR, EXOS_TABLE_HASHED };
+enum exos_table { EXOS_TABLE_LINEAR, EXOS_TABLE_HASHED, EXOS_TABLE_HARDWARE };
 extern const char *const exos_table_names[];
 
 /* Which frames an application asks for: whatever is free; of the color that its page

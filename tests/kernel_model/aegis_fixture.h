@@ -1,5 +1,5 @@
 /* aegis_fixture.h: a small machine with Aegis on it and its checked-in costs: an R3000, or
- * an x86-64 core where FIXTURE_X86 is defined; with FIXTURE_NESTED under nested paging. */
+ * an x86-64 core where FIXTURE_X86 is defined. */
 #ifndef STILLSUIT_TESTS_KERNEL_MODEL_AEGIS_FIXTURE_H
 #define STILLSUIT_TESTS_KERNEL_MODEL_AEGIS_FIXTURE_H
 
@@ -23,6 +23,11 @@
 #define FIXTURE_DEVICES ""
 #endif
 
+/* Pages that stay with an environment, its save area one of them. */
+#ifndef FIXTURE_GUARANTEED
+#define FIXTURE_GUARANTEED 8
+#endif
+
 enum { PAGE_X = 0x00100000, PAGE_Y = 0x00200000, EXCEPTION_CYCLES = 3, CALL_INSTRUCTIONS = 2 };
 
 #ifdef FIXTURE_X86
@@ -44,7 +49,7 @@ static struct aegis_config config = {.stlb_entries = 4096,
                                      .slices = 8,
                                      .epilogue = 200 * SIM_US,
                                      .excess_threshold = 8,
-                                     .guaranteed_pages = 8,
+                                     .guaranteed_pages = FIXTURE_GUARANTEED,
                                      .page_colors = 16};
 
 static inline void fixture_costs_load(struct diagnostics *diagnostics) {
@@ -69,10 +74,6 @@ static inline void fixture_make(void) {
                                        &diagnostics);
     cr_assert(text != NULL && machine_create(config_root(text), &machine, &diagnostics));
     fixture_costs_load(&diagnostics);
-#ifdef FIXTURE_NESTED
-    config.paging = AEGIS_PAGING_NESTED;
-    config.guaranteed_pages = AEGIS_GUARANTEED_MAX;
-#endif
     aegis = aegis_create(machine, &config, &costs, &error);
     cr_assert_not_null(aegis, "%s", error.text);
 #ifndef FIXTURE_X86

@@ -22,7 +22,7 @@ static enum aegis_resume on_exception(struct aegis_environment *environment, con
 }
 
 static void alice_main(struct aegis_environment *environment) {
-    cr_assert_eq(exos_start(environment, NULL), OK);
+    cr_assert_eq(exos_start(environment, &vm_costs, NULL), OK);
     cr_assert_eq(exos_paging_begin(&paging, &vm, pages, NULL), OK);
     (void)aegis_user_work(environment, system_components.app);
     scenario();
@@ -80,10 +80,10 @@ static void misses_all(void) {
     cr_expect_eq(paging.out, 0, "a page that is only read is not written back");
 }
 Test(exos_paging, a_cyclic_scan_misses_every_page_under_lru) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, misses_all);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, misses_all);
 }
 Test(exos_paging, a_cyclic_scan_misses_every_page_under_a_clock) {
-    run_with(EXOS_VICTIM_CLOCK, EXOS_TABLE_LINEAR, PAGES, misses_all);
+    run_with(EXOS_VICTIM_CLOCK, FIXTURE_TABLE, PAGES, misses_all);
 }
 
 /* A page that is out is missed; the one before it leaves, and is missed pages - 1 accesses
@@ -94,7 +94,7 @@ static void misses_the_excess(void) {
     cr_expect_eq(read_in(PAGES - 1), PAGES * (PAGES - FRAMES));
 }
 Test(exos_paging, a_cyclic_scan_misses_the_excess_under_its_own_choice) {
-    run_with(EXOS_VICTIM_OWN, EXOS_TABLE_LINEAR, PAGES, misses_the_excess);
+    run_with(EXOS_VICTIM_OWN, FIXTURE_TABLE, PAGES, misses_the_excess);
 }
 #ifndef FIXTURE_NESTED
 Test(exos_paging, so_it_does_with_a_hashed_table) {
@@ -107,13 +107,13 @@ static void misses_once(void) {
     cr_expect_eq(paging.in, FRAMES);
 }
 Test(exos_paging, what_fits_is_read_once_under_lru) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, FRAMES, misses_once);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, FRAMES, misses_once);
 }
 Test(exos_paging, what_fits_is_read_once_under_a_clock) {
-    run_with(EXOS_VICTIM_CLOCK, EXOS_TABLE_LINEAR, FRAMES, misses_once);
+    run_with(EXOS_VICTIM_CLOCK, FIXTURE_TABLE, FRAMES, misses_once);
 }
 Test(exos_paging, what_fits_is_read_once_under_its_own_choice) {
-    run_with(EXOS_VICTIM_OWN, EXOS_TABLE_LINEAR, FRAMES, misses_once);
+    run_with(EXOS_VICTIM_OWN, FIXTURE_TABLE, FRAMES, misses_once);
 }
 
 /* ---- what a clock knows that the order of arrival does not ---- */
@@ -138,10 +138,10 @@ static void a_favourite(void) {
     }
 }
 Test(exos_paging, a_clock_keeps_what_is_used) {
-    run_with(EXOS_VICTIM_CLOCK, EXOS_TABLE_LINEAR, PAGES, a_favourite);
+    run_with(EXOS_VICTIM_CLOCK, FIXTURE_TABLE, PAGES, a_favourite);
 }
 Test(exos_paging, the_order_of_arrival_does_not) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, a_favourite);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, a_favourite);
 }
 
 /* ---- bytes, frames and time ---- */
@@ -167,7 +167,7 @@ static void bytes_come_back(void) {
     cr_expect_eq(paging.out, PAGES, "each was written once, and then only read");
 }
 Test(exos_paging, what_was_stored_comes_back) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, bytes_come_back);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, bytes_come_back);
 }
 
 #ifndef FIXTURE_X86
@@ -193,7 +193,7 @@ static void no_translation_is_left(void) {
     cr_expect_geq(there, FRAMES - 2);
 }
 Test(exos_paging, a_page_that_left_is_not_translated) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, no_translation_is_left);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, no_translation_is_left);
 }
 
 #endif
@@ -219,5 +219,5 @@ static void a_miss_takes_the_disk(void) {
     cr_expect_eq(cycles_of_miss(), once + 700);
 }
 Test(exos_paging, a_miss_takes_what_the_backing_store_takes) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, a_miss_takes_the_disk);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, a_miss_takes_the_disk);
 }

@@ -2,5 +2,6 @@
  * under nested paging. */
 #include "tests/kernel_model/aegis_x86_fixture.h"
 #define FIXTURE_NESTED 1
+#define FIXTURE_GUARANTEED 16
 #define exos_stride exos_stride_nested
 #include "tests/libos_model/test_exos_stride.c"

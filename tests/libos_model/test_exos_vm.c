@@ -21,7 +21,7 @@ static enum aegis_resume on_exception(struct aegis_environment *environment, con
 }
 
 static void alice_main(struct aegis_environment *environment) {
-    cr_assert_eq(exos_start(environment, NULL), OK);
+    cr_assert_eq(exos_start(environment, &vm_costs, NULL), OK);
     cr_assert_eq(exos_vm_grow(&vm, PAGES, NULL), OK);
     (void)aegis_user_work(environment, system_components.app);
     scenario();
@@ -89,7 +89,7 @@ static void protect_and_unprotect(void) {
     cr_expect_eq(traps, 3 * PAGES);
 }
 Test(exos_vm, protection_holds_with_a_linear_table) {
-    run_with(EXOS_TABLE_LINEAR, 4096, protect_and_unprotect);
+    run_with(FIXTURE_TABLE, 4096, protect_and_unprotect);
     cr_expect_eq(vm.probes, 0);
 }
 #ifndef FIXTURE_NESTED
@@ -100,10 +100,10 @@ Test(exos_vm, protection_holds_with_a_hashed_table) {
 #endif
 #ifndef FIXTURE_X86
 Test(exos_vm, protection_holds_with_a_software_tlb_that_is_too_small) {
-    run_with(EXOS_TABLE_LINEAR, 16, protect_and_unprotect);
+    run_with(FIXTURE_TABLE, 16, protect_and_unprotect);
 }
 Test(exos_vm, protection_holds_without_a_software_tlb) {
-    run_with(EXOS_TABLE_LINEAR, 0, protect_and_unprotect);
+    run_with(FIXTURE_TABLE, 0, protect_and_unprotect);
 }
 
 /* A page protected in the table alone would still be translated. */
@@ -117,7 +117,7 @@ static void no_translation_is_left(void) {
     cr_expect_not(stlb_probe(&aegis->stlb, &aegis->costs->stlb_probe, r3000_hi(exos_vm_page(0), alice->asid), &lo));
 }
 Test(exos_vm, protection_changes_the_kernels_translations_too) {
-    run_with(EXOS_TABLE_LINEAR, 4096, no_translation_is_left);
+    run_with(FIXTURE_TABLE, 4096, no_translation_is_left);
 }
 
 #endif
@@ -143,7 +143,7 @@ static void dirty_bits(void) {
     cr_expect(store(1, 1) && exos_vm_is_dirty(&vm, exos_vm_page(1)));
 }
 Test(exos_vm, the_first_store_marks_a_page) {
-    run_with(EXOS_TABLE_LINEAR, 4096, dirty_bits);
+    run_with(FIXTURE_TABLE, 4096, dirty_bits);
 }
 #ifndef FIXTURE_NESTED
 Test(exos_vm, the_first_store_marks_a_page_of_a_hashed_table) {
@@ -177,7 +177,7 @@ static void no_more_than_was_bound(void) {
     cr_expect_not(aegis_user_load(alice, PAGE_X, 4, &value));
 }
 Test(exos_vm, a_page_allows_no_more_than_its_binding_was_made_for) {
-    run_with(EXOS_TABLE_LINEAR, 4096, no_more_than_was_bound);
+    run_with(FIXTURE_TABLE, 4096, no_more_than_was_bound);
 }
 
 #endif
@@ -248,7 +248,7 @@ static void exact_times(void) {
 }
 #endif
 Test(exos_vm, a_change_takes_what_its_steps_take) {
-    run_with(EXOS_TABLE_LINEAR, 4096, exact_times);
+    run_with(FIXTURE_TABLE, 4096, exact_times);
 }
 
 /* ---- its form ---- */
@@ -260,5 +260,5 @@ static void too_large(void) {
     exos_vm_free(&large);
 }
 Test(exos_vm, a_table_has_an_end) {
-    run_with(EXOS_TABLE_LINEAR, 4096, too_large);
+    run_with(FIXTURE_TABLE, 4096, too_large);
 }
