@@ -120,7 +120,10 @@ static enum error_code take_page(struct aegis_environment *environment, uint32_t
 static enum error_code start(struct aegis_environment *environment, struct error *error) {
     const uint64_t gate = x86_gate(AEGIS_CODE_HANDLER, 0);
     enum error_code code = aegis_nest(environment, error);
-    code = code == OK ? take_page(environment, HANDLERS_AT, error) : code;
+    if (code != OK || environment->program->exception == NULL) {
+        return code;
+    }
+    code = take_page(environment, HANDLERS_AT, error);
     for (uint32_t i = 0; i < X86_EXCEPTIONS && code == OK; i++) {
         const uint32_t at = HANDLERS_AT + i * X86_GATE_BYTES;
         (void)aegis_user_store(environment, at, 4, (uint32_t)gate);
