@@ -23,7 +23,7 @@ struct plot_entry {
     const char *x, *y, *xlabel, *ylabel, *unit, *relative_to;
     int xscale, yscale; /* enum plot_scale */
     bool deviations;
-    const struct config_node *rows, *labels, *where, *published;
+    const struct config_node *rows, *labels, *where, *published, *relative_to_place;
 };
 
 /* A published table, from a paper file. */
