@@ -7,6 +7,7 @@
 #ifndef STILLSUIT_LIBOS_MODEL_EXOS_EXOS_H
 #define STILLSUIT_LIBOS_MODEL_EXOS_EXOS_H
 
+#include "kernel_model/common/collector.h"
 #include "kernel_model/common/operations.h"
 #include "kernel_model/exo/aegis.h"
 #include "libos_model/exos/ipc.h"
@@ -68,6 +69,7 @@ struct exos_system {
     struct exos_vm vm; /* the measured program's */
     struct exos_paging paging;
     uint64_t scanned; /* accesses of a cyclic scan */
+    struct collector collector;
     bool own_handler; /* takes exceptions about its pages past the library */
     struct random_stream *order;
     uint32_t *permutation; /* of its pages */
@@ -88,8 +90,8 @@ extern const struct aegis_program exos_partner_program;
 operation_prepare exos_prepare_pages;
 operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_trap,
     exos_run_appel1, exos_run_appel2;
-operation_prepare exos_prepare_cycle;
-operation_run exos_run_cycle;
+operation_prepare exos_prepare_cycle, exos_prepare_collect;
+operation_run exos_run_cycle, exos_run_collect;
 operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;
 
 /* ---- exos_ipc_operations.c ---- */

@@ -134,6 +134,8 @@ const struct operation exos_operations[] = {
     {"scan", "a load from every 16 bytes of `pages` pages", prepare_walk, run_scan},
     {"cycle", "a load from the next of `pages` pages, again and again, in fewer frames", exos_prepare_cycle,
      exos_run_cycle},
+    {"collect", "a collection of a heap of two semispaces of `pages` pages in all, and the allocations until the next",
+     exos_prepare_collect, exos_run_collect},
     {"protect", "the right to write a page taken away, and given back", prepare_protect, run_protect},
     {"dirty", "whether a page is dirty", exos_prepare_pages, exos_run_dirty},
     {"prot1", "a page protected from reading", exos_prepare_pages, exos_run_protect_one},

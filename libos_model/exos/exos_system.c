@@ -99,6 +99,7 @@ static void destroy(struct operations *base) {
     aegis_free(system->aegis);
     exos_vm_free(&system->vm);
     exos_paging_free(&system->paging);
+    collector_free(&system->collector);
     free(system->permutation);
     random_stream_free(system->order);
     free(system);
