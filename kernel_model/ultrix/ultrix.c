@@ -57,7 +57,7 @@ void ultrix_declare_components(void) {
                                                       {"ultrix_pipe", "cpu", "Files and pipes", NULL},
                                                       {"ultrix_network", "cpu", "Network", NULL},
                                                       {"ultrix_clock", "cpu", "Clock", NULL},
-                                                      {"ultrix_backing_store", NULL, "Backing store", NULL},
+                                                      {"backing_store", NULL, "Backing store", "ready cpu"},
                                                       {0}};
     ledger_component out[9];
     ledger_declare_all(table, out);
