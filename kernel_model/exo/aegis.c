@@ -124,11 +124,7 @@ struct aegis *aegis_create(struct machine *machine, const struct aegis_config *c
     aegis->stlb.entries = config->stlb_entries;
     aegis_binding_init(aegis);
     aegis_slice_init(aegis);
-    aegis->interrupt =
-        context_create(machine->cores[0], CORE_INTERRUPT, "aegis.interrupt", NULL, aegis_interrupt_body, aegis);
-    struct r3000_vectors vectors = aegis_vectors;
-    vectors.os = aegis;
-    r3000_boot(aegis->cpu, &vectors);
+    aegis_reboot(aegis);
     return aegis;
 }
 
@@ -145,7 +141,9 @@ void aegis_free(struct aegis *aegis) {
         free(dead);
     }
     r3000_timer_start(aegis->cpu, 0);
-    context_kill(aegis->interrupt);
+    if (aegis->interrupt != NULL) { /* NULL: it has stopped */
+        context_kill(aegis->interrupt);
+    }
     aegis_network_free(aegis);
     aegis_binding_fini(aegis);
     exo_kernel_free(aegis->kernel);
@@ -191,6 +189,7 @@ void aegis_visit_stats(const struct aegis *aegis, const struct stats_sink *sink)
     stats_counter(sink, "aegis", "stlb_inserts", aegis->stlb.inserts);
     stats_counter(sink, "aegis", "stlb_conflicts", aegis->stlb.conflicts);
     stats_counter(sink, "aegis", "environments_destroyed", aegis->destroyed);
+    stats_counter(sink, "aegis", "panics", aegis->panics);
     for (const struct aegis_environment *at = aegis->environments; at != NULL; at = at->next) {
         char instance[64];
         (void)snprintf(instance, sizeof instance, "aegis.%s", at->environment->name);

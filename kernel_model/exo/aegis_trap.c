@@ -184,6 +184,9 @@ static void serve(struct aegis *aegis) {
     bury(aegis);
     if ((cpu->cause >> R3000_CAUSE_PENDING_SHIFT & 1U << R3000_TIMER_LINE) != 0) {
         r3000_acknowledge(cpu, R3000_TIMER_LINE);
+        if (aegis->faulty) {
+            aegis_panic(aegis);
+        }
         aegis_slice_tick(aegis);
         return;
     }

@@ -37,7 +37,6 @@ const struct param ultrix_cost_params[] = {
     ULTRIX_COST(clock_tick, "the clock's interrupt: its handler found, time, the running process's account, time-outs"),
     ULTRIX_COST(recompute, "a process's priority computed anew"),
     ULTRIX_COST(exit, "the end of a process: what it has is given back"),
-    ULTRIX_COST(panic, "an exception in kernel mode: its message, the machine stopped"),
     {0}};
 
 const struct param ultrix_params[] = {

@@ -39,7 +39,7 @@ struct ultrix_costs {
     struct cost file, socket_send, socket_receive, copy, copy_word;
     struct cost kill, sigpause;
     struct cost clock_tick, recompute; /* ultrix_clock.c */
-    struct cost exit, panic;
+    struct cost exit;
 };
 extern const struct param ultrix_cost_params[];
 

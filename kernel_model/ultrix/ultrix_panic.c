@@ -30,7 +30,6 @@ static void on_stopped(void *context) {
 
 void ultrix_panic(struct ultrix *ultrix) {
     ultrix->counters.panics++;
-    ultrix_step(ultrix, &ultrix->costs->panic);
     cpu_run(ultrix->interrupt);
     r3000_timer_start(ultrix->cpu, 0);
     core_dispatch(ultrix->cpu->core, CORE_THREAD, NULL);

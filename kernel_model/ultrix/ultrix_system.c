@@ -72,6 +72,8 @@ static struct operations *create(struct machine *machine, const struct config_no
 
 static void destroy(struct operations *base) {
     struct ultrix_system *system = (struct ultrix_system *)base;
+    (void)sim_cancel(&system->fault);
+    (void)sim_cancel(&system->rebooted);
     ultrix_pipe_free(system->requests);
     ultrix_pipe_free(system->replies);
     ultrix_net_free(system->net);
@@ -107,7 +109,9 @@ static void measured_main(struct ultrix_process *process) {
         }
         ultrix_work(system->ultrix, app);
         cpu_run(process->context);
-        cpu_forget_request(system->peer->context, request);
+        if (system->peer != NULL) {
+            cpu_forget_request(system->peer->context, request);
+        }
         ledger_end(request, app, sim_now());
         system->ultrix->request = NULL;
         ultrix_work(system->ultrix, app);
@@ -180,26 +184,37 @@ static enum error_code make_paging(struct ultrix_system *system, struct error *e
     return system->paging != NULL ? OK : error->code;
 }
 
+enum error_code ultrix_make_measured(struct ultrix_system *system, struct error *error) {
+    system->measured = ultrix_process_create(system->ultrix, "measured", measured_main, system);
+    if (system->measured == NULL) {
+        return error_set(error, ERR_EXHAUSTED, "no memory for a process");
+    }
+    system->measured->handler = ultrix_on_signal;
+    return OK;
+}
+
 static enum error_code begin(struct operations *base, const struct operations_plan *plan,
                              const struct operations_meter *meter, struct error *error) {
     struct ultrix_system *system = (struct ultrix_system *)base;
     system->plan = *plan;
     system->meter = *meter;
     system->order = random_stream_create("ultrix.pages");
-    system->measured = ultrix_process_create(system->ultrix, "measured", measured_main, system);
+    (void)ultrix_make_measured(system, error);
     system->peer = ultrix_process_create(system->ultrix, "peer", ultrix_peer_main, system);
     system->requests = ultrix_pipe_create(system->ultrix);
     system->replies = ultrix_pipe_create(system->ultrix);
     if (system->measured == NULL || system->peer == NULL || system->requests == NULL || system->replies == NULL) {
         return error_set(error, ERR_EXHAUSTED, "no memory for two processes");
     }
-    system->measured->handler = ultrix_on_signal;
     enum error_code code = ultrix_share(system->measured, system->peer, error);
     if (code == OK) {
         code = make_network(system, error);
     }
     if (code == OK) {
         code = make_paging(system, error);
+    }
+    if (code == OK && is_planned(system, ultrix_run_compute_library_fault, ultrix_run_compute_kernel_fault)) {
+        code = ultrix_make_mortals(system, is_planned(system, ultrix_run_compute_library_fault, NULL), error);
     }
     if (code == OK) {
         ultrix_start(system->ultrix, system->measured);
@@ -217,6 +232,7 @@ static void declare_components(void) {
 static void visit_stats(const struct operations *base, const struct stats_sink *sink) {
     const struct ultrix_system *system = (const struct ultrix_system *)base;
     ultrix_visit_stats(system->ultrix, sink);
+    progress_visit_stats(&system->progress, sink);
     if (system->net != NULL) {
         ultrix_net_visit_stats(system->net, sink);
     }

@@ -4,6 +4,7 @@
 #define STILLSUIT_KERNEL_MODEL_ULTRIX_ULTRIX_SYSTEM_H
 
 #include "kernel_model/common/collector.h"
+#include "kernel_model/common/progress.h"
 #include "kernel_model/ultrix/paging.h"
 #include "kernel_model/ultrix/ultrix_net.h"
 #include "sim/random.h"
@@ -22,6 +23,9 @@ struct ultrix_system {
     struct ultrix_paging *paging; /* NULL: nothing measured needs it */
     uint64_t scanned;             /* accesses of a cyclic scan */
     struct collector collector;
+    struct progress progress; /* ultrix_fault_operations.c */
+    bool library_fault;
+    struct sim_event fault, rebooted;
     struct operations_plan plan;
     struct operations_meter meter;
     struct random_stream *order;
@@ -37,6 +41,12 @@ operation_run ultrix_run_udp;
 /* ultrix_paging_operations.c */
 operation_prepare ultrix_prepare_cycle, ultrix_prepare_collect;
 operation_run ultrix_run_cycle, ultrix_run_collect;
+/* ultrix_fault_operations.c: two programs beside the measured one, and a fault at the plan's
+ * time, in the library of one of them or in the kernel; before the run. */
+enum error_code ultrix_make_mortals(struct ultrix_system *system, bool library, struct error *error);
+operation_run ultrix_run_compute_library_fault, ultrix_run_compute_kernel_fault;
+/* The process of the measured program: ultrix_system.c. */
+enum error_code ultrix_make_measured(struct ultrix_system *system, struct error *error);
 /* The far end's program. */
 void ultrix_answer_udp(struct ultrix_system *system);
 /* The program on the other side of pipes and of the shared counter. */

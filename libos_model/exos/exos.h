@@ -9,6 +9,7 @@
 
 #include "kernel_model/common/collector.h"
 #include "kernel_model/common/operations.h"
+#include "kernel_model/common/progress.h"
 #include "kernel_model/exo/aegis.h"
 #include "libos_model/exos/ipc.h"
 #include "libos_model/exos/paging.h"
@@ -70,6 +71,9 @@ struct exos_system {
     struct exos_paging paging;
     uint64_t scanned; /* accesses of a cyclic scan */
     struct collector collector;
+    struct progress progress; /* exos_fault_operations.c */
+    bool library_fault;
+    struct sim_event fault, rebooted;
     bool own_handler; /* takes exceptions about its pages past the library */
     struct random_stream *order;
     uint32_t *permutation; /* of its pages */
@@ -117,6 +121,14 @@ extern const struct aegis_program exos_other_program;
 /* Two programs beside the measured one, with a slice each; before the run. */
 enum error_code exos_make_overrunner(struct exos_system *system, struct error *error);
 operation_run exos_run_compute_beside_overrunner;
+
+/* ---- exos_fault_operations.c ---- */
+/* Two programs beside the measured one, with a slice each, and a fault at the plan's time, in
+ * the library of one of them or in the kernel; before the run. */
+enum error_code exos_make_mortals(struct exos_system *system, bool library, struct error *error);
+operation_run exos_run_compute_library_fault, exos_run_compute_kernel_fault;
+/* The environment of the measured program: exos_system.c. */
+enum error_code exos_make_measured(struct exos_system *system, struct error *error);
 
 /* ---- exos_udp_operations.c ---- */
 /* The adapter, the filter and the handler of the measured program, if the plan has any use
