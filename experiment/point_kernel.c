@@ -305,6 +305,9 @@ static void write_throughput(FILE *out, const struct kernel_bench *bench) {
     const size_t count = ledger_drops(bench->ledger, &drops);
     uint64_t dropped = 0;
     for (size_t i = 0; i < count; i++) {
+        char name[96];
+        (void)snprintf(name, sizeof name, "drops in %s: %s", ledger_component_name(drops[i].owner), drops[i].reason);
+        results_write_counter(out, bench->point, "ledger", name, drops[i].count);
         dropped += drops[i].count;
     }
     double completed_per_s = 1 / (histogram_mean(ledger_latency(bench->ledger)) / 1e15), dropped_per_s = 0;
