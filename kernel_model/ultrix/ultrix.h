@@ -149,7 +149,7 @@ struct ultrix {
     struct context *interrupt;
     struct ultrix_line lines[R3000_LINES];
     uint64_t idle_area; /* physical: a frame for interrupts of the idle loop */
-    bool round_robin;   /* whoever runs has had its quantum */
+    bool switch_due;    /* looked at on the way back to user mode */
     uint64_t ticks;
     struct ultrix_paging *paging; /* NULL: every page stays in memory */
     bool faulty;                  /* the clock's code runs into a fault at its next interrupt */

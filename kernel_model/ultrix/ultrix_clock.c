@@ -4,7 +4,10 @@
  * Each tick is charged to whoever runs; every fourth, its priority is computed anew:
  * 50 + ticks / 4, where less is better. Once a second all that was charged decays to
  * 2 load / (2 load + 1) of itself. Load is the number of processes that can run at that
- * instant, not its average over a minute: no run here lasts as long as that average. */
+ * instant, not its average over a minute: no run here lasts as long as that average.
+ *
+ * A process is displaced, on its way back to user mode, by one that was woken with a better
+ * priority, and each quantum by one that is as good at least. */
 #include "kernel_model/ultrix/paging.h"
 
 enum { RECENT_MAX = 255, TICKS_A_PRIORITY = 4, PRIORITY_MAX = 127, PAGING_RATE = 4 };
@@ -71,7 +74,7 @@ static void tick(void *state) {
         each_second(ultrix);
     }
     if (ultrix->ticks % (quantum > 0 ? quantum : 1) == 0) {
-        ultrix->round_robin = true;
+        ultrix->switch_due = true;
     }
     if (ultrix->paging != NULL && ultrix->ticks % every == 0) {
         ultrix_paging_schedule(ultrix->paging);

@@ -20,7 +20,7 @@ static void on_stopped(void *context) {
     ultrix->interrupt = NULL;
     ultrix->request = ultrix->interrupted_request = NULL;
     ultrix->asids = 0;
-    ultrix->faulty = ultrix->round_robin = false;
+    ultrix->faulty = ultrix->switch_due = false;
     memset(ultrix->lines, 0, sizeof ultrix->lines);
     memset(cpu->tlb, 0, sizeof cpu->tlb);
     cpu->cause &= ~R3000_CAUSE_PENDING;

@@ -44,6 +44,9 @@ void ultrix_wakeup(struct ultrix *ultrix, struct ultrix_process *process) {
     ultrix->counters.wakeups++;
     process->sleeps_on = NULL;
     ultrix_queue_push(ultrix, process);
+    if (ultrix->current != NULL && process->priority < ultrix->current->user_priority) {
+        ultrix->switch_due = true;
+    }
 }
 
 void ultrix_wakeup_all(struct ultrix *ultrix, const void *channel) {
@@ -77,7 +80,7 @@ static struct ultrix_process *take_next(struct ultrix *ultrix) {
     struct ultrix_process *next = ultrix->run_queue;
     ultrix->run_queue = next->next;
     ultrix->current = next;
-    ultrix->round_robin = false;
+    ultrix->switch_due = false;
     ultrix->counters.switches++;
     load_pcb(next);
     if (next->interrupted) {
@@ -155,11 +158,12 @@ void ultrix_sleep(struct ultrix_process *process, const void *channel, unsigned 
 
 /* ---- on the way back to user mode ---- */
 
-/* Somebody is better, or as good and it is his turn. */
-static bool is_due(const struct ultrix *ultrix, const struct ultrix_process *process) {
+/* A switch was asked for, and somebody is as good at least. */
+static bool is_due(struct ultrix *ultrix, const struct ultrix_process *process) {
     const struct ultrix_process *next = ultrix->run_queue;
-    return next != NULL && (next->priority < process->user_priority ||
-                            (ultrix->round_robin && queue_of(next->priority) <= queue_of(process->user_priority)));
+    const bool due = ultrix->switch_due && next != NULL && queue_of(next->priority) <= queue_of(process->user_priority);
+    ultrix->switch_due = false;
+    return due;
 }
 
 void ultrix_reschedule(struct ultrix_process *process) {

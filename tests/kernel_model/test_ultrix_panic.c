@@ -57,6 +57,7 @@ Test(ultrix_panic, the_kernel_takes_all_along_and_the_machine_starts_anew) {
     fixture_make(HZ);
     frames_at_boot = frames_available(ultrix->frames);
     ledger = ledger_create("test");
+    ledger_record(ledger, true);
     ultrix->on_panic = on_panic;
     struct ultrix_process *process = fixture_process("first", compute, &first_life);
     (void)fixture_process("sleeps", idle_away, NULL);
