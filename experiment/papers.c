@@ -1,11 +1,14 @@
 #include "experiment/papers.h"
 
+#include <libgen.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "experiment/csv_table.h"
 #include "experiment/plan.h"
+#include "experiment/share.h"
 
 struct paper {
     struct config *config;
@@ -43,6 +46,22 @@ const char *paper_name(const struct paper *paper) {
 
 const char *paper_title(const struct paper *paper) {
     return config_text(config_get(config_root(paper->config), "title"), paper_name(paper));
+}
+
+void paper_find(const char *folder, const char *written, char *out, size_t out_bytes) {
+    enum { PATH_BYTES = 1024 };
+    char copy[PATH_BYTES], name[PATH_BYTES];
+    (void)snprintf(copy, sizeof copy, "%s", written);
+    const char *base = basename(copy);
+    const char *ending = strchr(base, '.') == NULL ? ".yaml" : "";
+    (void)snprintf(out, out_bytes, "%s/%s%s", folder, base, ending);
+    if (access(out, R_OK) == 0) {
+        return;
+    }
+    (void)snprintf(name, sizeof name, "configs/papers/%s%s", base, ending);
+    if (!share_find(name, out, out_bytes) && access(written, R_OK) == 0) {
+        (void)snprintf(out, out_bytes, "%s", written);
+    }
 }
 
 size_t paper_tables(const struct paper *paper) {

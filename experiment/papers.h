@@ -17,6 +17,10 @@ void paper_free(struct paper *paper);
 bool paper_check(const struct config_node *root, struct diagnostics *diagnostics);
 const char *paper_name(const struct paper *paper);
 const char *paper_title(const struct paper *paper);
+/* The file of a paper that a resolved configuration names: beside the results in
+ * `folder`, or in configs/papers, or as it is written. The configuration is a copy, so that
+ * its relative paths lead nowhere. */
+void paper_find(const char *folder, const char *written, char *out, size_t out_bytes);
 size_t paper_tables(const struct paper *paper);
 const char *paper_table_name(const struct paper *paper, size_t table);
 const char *paper_table_title(const struct paper *paper, size_t table);

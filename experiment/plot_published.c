@@ -1,28 +1,8 @@
 /* plot_published.c: the published values that a plot shows beside the simulated. */
-#include <libgen.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "experiment/plot_internal.h"
-#include "experiment/share.h"
-
-/* The paper's file: beside the results, or in configs/papers, or as it is written.
- * The results' config.yaml is a copy, so that its relative paths lead nowhere. */
-static void find_paper(const struct plot *plot, const char *paper, char *out, size_t out_bytes) {
-    char copy[PLOT_PATH_BYTES], name[PLOT_PATH_BYTES];
-    (void)snprintf(copy, sizeof copy, "%s", paper);
-    const char *base = basename(copy);
-    const char *ending = strchr(base, '.') == NULL ? ".yaml" : "";
-    (void)snprintf(out, out_bytes, "%s/%s%s", plot->folder, base, ending);
-    if (access(out, R_OK) == 0) {
-        return;
-    }
-    (void)snprintf(name, sizeof name, "configs/papers/%s%s", base, ending);
-    if (!share_find(name, out, out_bytes) && access(paper, R_OK) == 0) {
-        (void)snprintf(out, out_bytes, "%s", paper);
-    }
-}
 
 /* The first error of what was reported, as a struct error. */
 static enum error_code first_error(const struct diagnostics *diagnostics, const char *path, struct error *error) {
@@ -60,7 +40,7 @@ enum error_code plot_published_open(struct plot *plot, struct error *error) {
         return OK;
     }
     char path[PLOT_PATH_BYTES];
-    find_paper(plot, config_text(config_get(wanted, "paper"), ""), path, sizeof path);
+    paper_find(plot->folder, config_text(config_get(wanted, "paper"), ""), path, sizeof path);
     return load_table(&plot->published, path, config_text(config_get(wanted, "table"), ""), error);
 }
 

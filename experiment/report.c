@@ -102,19 +102,11 @@ static enum error_code print_published(const struct config *config, const char *
     if (path_node == NULL || table_name == NULL) {
         return OK;
     }
-    /* The resolved configuration keeps the path as it was written; it is relative to
-     * the experiment, or to where one stands. */
-    static const char *const bases[] = {"", "configs/experiments/", "configs/questions/"};
+    char path[1200];
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
-    struct paper *paper = NULL;
-    for (size_t i = 0; paper == NULL && i < sizeof bases / sizeof bases[0]; i++) {
-        char path[1200];
-        (void)snprintf(path, sizeof path, "%s%s", bases[i], config_text(path_node, ""));
-        diagnostics_free(&diagnostics);
-        diagnostics_init(&diagnostics);
-        paper = paper_load(path, &diagnostics);
-    }
+    paper_find(folder, config_text(path_node, ""), path, sizeof path);
+    struct paper *paper = paper_load(path, &diagnostics);
     diagnostics_free(&diagnostics);
     if (paper == NULL) {
         return error_set(error, ERR_NOT_FOUND, "the paper %s is not found from here", config_text(path_node, ""));

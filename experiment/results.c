@@ -197,7 +197,7 @@ static void json_text(FILE *out, const char *text) {
 
 enum error_code results_write_manifest(const struct results_folder *folder, const struct experiment *experiment,
                                        const struct run_options *options, const struct run_summary *summary,
-                                       uint64_t seed, struct error *error) {
+                                       const char *unused, uint64_t seed, struct error *error) {
     FILE *out = open_in(folder, "manifest.json", error);
     if (out == NULL) {
         return ERR_IO;
@@ -211,6 +211,7 @@ enum error_code results_write_manifest(const struct results_folder *folder, cons
     }
     (void)fprintf(out, "],\n  \"seed\": %llu,\n  \"points\": %zu,\n  \"results_digest\": \"fnv1a64:%016llx\",\n",
                   (unsigned long long)seed, summary->points, (unsigned long long)folder->digest);
+    (void)fprintf(out, "  \"costs_not_charged\": {%s},\n", unused);
     (void)fprintf(out,
                   "  \"speed\": {\"wall_seconds\": %.3f, \"process_seconds\": %.3f, \"events\": %llu, \"requests\": "
                   "%llu, \"peak_memory_bytes\": %llu}\n}\n",

@@ -80,8 +80,9 @@ enum error_code results_append(struct results_folder *folder, const char *record
 /* Removes a results folder that a command made for itself. */
 void results_remove(const char *path);
 void results_close(struct results_folder *folder);
+/* `unused`: the costs that nothing charged, as the inside of a JSON object. */
 enum error_code results_write_manifest(const struct results_folder *folder, const struct experiment *experiment,
                                        const struct run_options *options, const struct run_summary *summary,
-                                       uint64_t seed, struct error *error);
+                                       const char *unused, uint64_t seed, struct error *error);
 
 #endif

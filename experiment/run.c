@@ -159,10 +159,12 @@ static size_t count_lines(const char *text, const char *line, size_t length, boo
     return times;
 }
 
-/* A cost that no point of its system charged is a knob without effect. */
-static void warn_unused_of(const char *text, const char *system, size_t places) {
+/* A cost that no point of its system charged is a knob without effect. The manifest has
+ * them all; a reader is told the first few. */
+static void list_unused_of(const char *text, const char *system, size_t places, FILE *manifest, FILE *warning) {
+    enum { TOLD = 4 };
     const size_t name_length = strlen(system);
-    bool said = false;
+    size_t count = 0;
     for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1) {
         const size_t length = strcspn(line, "\n");
         bool first = false;
@@ -170,24 +172,42 @@ static void warn_unused_of(const char *text, const char *system, size_t places) 
             count_lines(text, line, length, &first) != places || !first) {
             continue;
         }
-        if (!said) {
-            (void)fprintf(stderr, "warning: %s: costs that nothing charged in this run: ", system);
+        const int key_length = (int)(length - name_length - 1);
+        const char *key = line + name_length + 1;
+        (void)fprintf(manifest, "%s\"%.*s\"", count > 0 ? ", " : "", key_length, key);
+        if (warning != NULL && count == 0) {
+            (void)fprintf(warning, "note: %s: costs that nothing charged in this run: ", system);
         }
-        (void)fprintf(stderr, "%s%.*s", said ? ", " : "", (int)(length - name_length - 1), line + name_length + 1);
-        said = true;
+        if (warning != NULL && count < TOLD) {
+            (void)fprintf(warning, "%s%.*s", count > 0 ? ", " : "", key_length, key);
+        }
+        count++;
     }
-    if (said) {
-        (void)fputc('\n', stderr);
+    if (warning != NULL && count > TOLD) {
+        (void)fprintf(warning, " and %zu more (manifest.json)", count - TOLD);
+    }
+    if (warning != NULL && count > 0) {
+        (void)fputc('\n', warning);
     }
 }
 
-static void warn_unused(struct run *run) {
+/* The manifest's object of them, by system. The caller frees it. */
+static char *list_unused(struct run *run) {
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    SIM_ASSERT(out != NULL);
     (void)fclose(run->unused);
     const size_t places = run->summary->points / run->experiment->system_count;
-    for (size_t i = 0; i < run->experiment->system_count && !run->options->quiet; i++) {
-        warn_unused_of(run->unused_text, run->experiment->systems[i].name, places);
+    for (size_t i = 0; i < run->experiment->system_count; i++) {
+        const char *name = run->experiment->systems[i].name;
+        (void)fprintf(out, "%s\"%s\": [", i > 0 ? ", " : "", name);
+        list_unused_of(run->unused_text, name, places, out, run->options->quiet ? NULL : stderr);
+        (void)fputc(']', out);
     }
+    (void)fclose(out);
     free(run->unused_text);
+    return text;
 }
 
 /* Whether every place of the matrix gives the same as the place that differs from it
@@ -271,13 +291,13 @@ enum error_code experiment_run(const struct experiment *experiment, const struct
     }
     summary->wall_seconds = wall_now() - begin;
     summary->results_digest = run.folder.digest;
-    warn_unused(&run);
+    char *unused = list_unused(&run);
     if (run.code == OK && summary->failed > 0) {
         run.code = error_set(error, ERR_IO, "%zu of %zu points failed; a rerun takes up the rest", summary->failed,
                              summary->points);
     }
     if (run.code == OK) {
-        run.code = results_write_manifest(&run.folder, experiment, options, summary,
+        run.code = results_write_manifest(&run.folder, experiment, options, summary, unused,
                                           options->seed_given ? options->seed : experiment_seed(experiment), error);
         remove_records(&run);
         if (!options->quiet) {
@@ -285,6 +305,7 @@ enum error_code experiment_run(const struct experiment *experiment, const struct
         }
     }
     results_close(&run.folder);
+    free(unused);
     free(run.digests);
     free(run.outcomes);
     free(run.finished);

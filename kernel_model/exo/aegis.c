@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel_model/exo/aegis_machine.h"
 #include "kernel_model/exo/aegis_network.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/revocation.h"
@@ -23,6 +24,8 @@ const struct param aegis_cost_params[] = {
     AEGIS_COST(capability_check, "comparing a presented capability with the kernel's"),
     AEGIS_COST(capability_derive, "a slot filled below another"),
     AEGIS_COST(capability_revoke, "a subtree walked; what was bound under it costs its own"),
+    AEGIS_COST(name_space_create, "an address-space id for an environment, or its end; what is bound costs its own"),
+    AEGIS_COST(name_space_enter, "an environment's addresses are those of another of its name spaces"),
     AEGIS_COST(tlb_insert, "recording a binding"),
     AEGIS_COST(tlb_remove, "finding the binding to undo"),
     AEGIS_COST(protect_page, "changing what a bound page allows, in a run of pages"),
@@ -78,19 +81,18 @@ void aegis_declare_components(void) {
 
 static bool boot_memory(struct aegis *aegis) {
     struct frames *frames = aegis->kernel->frames;
-    const uint64_t bytes = aegis->config.stlb_entries * STLB_ENTRY_BYTES;
     aegis->globals = frames_allocate(frames);
     aegis->free_map = frames_allocate(frames);
-    if (bytes > 0) {
-        aegis->stlb.physical =
-            frames_allocate_contiguous(frames, (bytes + MEMORY_FRAME_BYTES - 1) / MEMORY_FRAME_BYTES);
-    }
-    return aegis->globals != 0 && aegis->free_map != 0 && (bytes == 0 || aegis->stlb.physical != 0);
+    return aegis->globals != 0 && aegis->free_map != 0;
+}
+
+const struct aegis_machine *aegis_machine_of(const struct machine *machine) {
+    return machine->r3000 != NULL ? &aegis_r3000 : NULL;
 }
 
 static enum error_code check(const struct machine *machine, const struct aegis_config *config, struct error *error) {
     enum { FREE_MAP_BITS = MEMORY_FRAME_BYTES * 8 };
-    if (machine->r3000 == NULL) {
+    if (aegis_machine_of(machine) == NULL) {
         return error_set(error, ERR_UNSUPPORTED, "aegis needs a machine whose cores are 'r3000'");
     }
     if ((config->stlb_entries & (config->stlb_entries - 1)) != 0) {
@@ -112,19 +114,18 @@ struct aegis *aegis_create(struct machine *machine, const struct aegis_config *c
     SIM_ASSERT(aegis != NULL);
     aegis->config = *config;
     aegis->costs = costs;
-    aegis->cpu = machine->r3000[0];
+    aegis->machine = aegis_machine_of(machine);
+    aegis->core = machine->cores[0];
     aegis->kernel = exo_kernel_create(machine, &aegis->exo_costs, EXO_IDLE_POLL, error);
-    if (aegis->kernel == NULL || !boot_memory(aegis)) {
+    if (aegis->kernel == NULL || !boot_memory(aegis) || aegis->machine->boot(aegis, error) != OK) {
         (void)error_set(error, ERR_EXHAUSTED, "no memory for the exokernel");
         exo_kernel_free(aegis->kernel);
         free(aegis);
         return NULL;
     }
-    aegis->stlb.cpu = aegis->cpu;
-    aegis->stlb.entries = config->stlb_entries;
     aegis_binding_init(aegis);
     aegis_slice_init(aegis);
-    aegis_reboot(aegis);
+    aegis_make_interrupt(aegis);
     return aegis;
 }
 
@@ -140,7 +141,7 @@ void aegis_free(struct aegis *aegis) {
         aegis->graveyard = dead->next;
         free(dead);
     }
-    r3000_timer_start(aegis->cpu, 0);
+    aegis->machine->shutdown(aegis);
     if (aegis->interrupt != NULL) { /* NULL: it has stopped */
         context_kill(aegis->interrupt);
     }
@@ -153,14 +154,14 @@ void aegis_free(struct aegis *aegis) {
 
 void aegis_start(struct aegis *aegis) {
     aegis->since = sim_now();
-    r3000_timer_start(aegis->cpu, aegis->config.quantum);
+    aegis->machine->timer_start(aegis, aegis->config.quantum);
     struct aegis_environment *first = aegis_next(aegis, NULL);
     if (first != NULL) {
         aegis_account(aegis, first);
         aegis_switch(aegis, first);
-        r3000_leave_to(aegis->cpu, aegis_turn(first, AEGIS_SLICE_BEGIN));
+        aegis->machine->leave_to(aegis, aegis_turn(first, AEGIS_SLICE_BEGIN));
     } else {
-        r3000_leave_to(aegis->cpu, NULL);
+        aegis->machine->leave_to(aegis, NULL);
     }
 }
 

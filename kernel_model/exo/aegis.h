@@ -1,36 +1,39 @@
-/* aegis.h: the exokernel on a processor with a software-managed TLB (R3000), after
- * Engler, Kaashoek and O'Toole, "Exokernel", SOSP 1995.
+/* aegis.h: the exokernel of Engler, Kaashoek and O'Toole, "Exokernel", SOSP 1995.
  *
- * It adds to exokernel.h what Aegis does by itself with such a processor: it takes
- * exceptions and hands them to the application, keeps a software TLB, divides the
- * processor's time into slices, transfers control between environments, and takes
- * resources back in the open. Read in this order: this file (who is who),
- * aegis_trap.c (into the kernel and out), stlb.h and binding.h (memory), slice.h
- * (time), transfer.h (control), revocation.h (giving back).
+ * It adds to exokernel.h what Aegis does by itself with a processor: it takes exceptions
+ * and hands them to the application, keeps bindings of memory, divides the processor's
+ * time into slices, transfers control between environments, and takes resources back in
+ * the open. Read in this order: this file (who is who), aegis_trap.c (into the kernel and
+ * out), binding.h (memory), slice.h (time), transfer.h (control), revocation.h (giving
+ * back); aegis_machine.h has what depends on the processor, with stlb.h on the R3000.
  *
  * Every step is instructions that are counted, and loads and stores that really
  * happen in simulated memory: the kernel's tables, an environment's block and its
  * save area are bytes there. What a profile gives (struct aegis_costs) is the rest of
- * a step: instructions, one cycle each, that touch no memory and no CP0 register.
+ * a step: instructions, one cycle each, that touch no memory and no register of the
+ * processor's control.
  *
  * Calls marked [env] are made by a context of the environment and cost a system
  * call; before the run (no context) they cost nothing. */
 #ifndef STILLSUIT_KERNEL_MODEL_EXO_AEGIS_H
 #define STILLSUIT_KERNEL_MODEL_EXO_AEGIS_H
 
-#include "hw/r3000/r3000.h"
 #include "kernel_model/exo/environment.h"
 #include "kernel_model/exo/memory.h"
 #include "kernel_model/exo/stlb.h"
 
 enum {
-    AEGIS_ENVIRONMENTS_MAX = R3000_ASIDS - 1, /* an ASID each; 0 is the kernel's */
+    AEGIS_ENVIRONMENTS_MAX = 63, /* an address-space id each; 0 is the kernel's */
+    AEGIS_ASID_SHIFT = 6,
     AEGIS_GUARANTEED_MAX = 16,
     AEGIS_SLICES_MAX = 64,
     AEGIS_BINDING_BUCKETS = 64,
     AEGIS_REPOSSESSION_MAX = 192, /* entries of a repossession vector */
-    AEGIS_PAGE = R3000_PAGE_BYTES
+    AEGIS_PAGE_BITS = 12,
+    AEGIS_PAGE = 1 << AEGIS_PAGE_BITS
 };
+#define AEGIS_PAGE_MASK UINT32_C(0xfffff000)
+#define AEGIS_USER_END UINT32_C(0x80000000) /* a program's addresses lie below */
 
 /* Instructions beside memory accesses and CP0 moves; profile section `aegis`. */
 struct aegis_costs {
@@ -38,6 +41,7 @@ struct aegis_costs {
     struct cost exception_dispatch;
     struct cost stlb_probe, guaranteed_probe;
     struct cost capability_check, capability_derive, capability_revoke;
+    struct cost name_space_create, name_space_enter;
     struct cost tlb_insert, tlb_remove, protect_page, binding_find, frame_allocate, frame_release;
     struct cost transfer;
     struct cost slice_allocate, slice_tick, slice_switch, upcall;
@@ -61,6 +65,7 @@ extern const struct param aegis_params[];
 
 struct aegis;
 struct aegis_environment;
+struct aegis_machine;
 
 /* Where things lie in an environment's block, which is the kernel's. */
 enum aegis_block {
@@ -85,9 +90,29 @@ enum aegis_save_area {
 /* Code addresses: the model's programs have no bytes, but their entry points a name. */
 enum { AEGIS_CODE_HANDLER = 0x400000, AEGIS_CODE_ENTRY = 0x400100, AEGIS_CODE_RESUME = 0x400200 };
 
+/* What happened. The numbers are those of the R3000's Cause register; another machine's
+ * exceptions are the ones that mean the same. */
+enum aegis_cause {
+    AEGIS_CAUSE_PROTECTION = 1,    /* a store to a page that is bound for reading */
+    AEGIS_CAUSE_MISS_LOAD = 2,     /* nothing is bound there */
+    AEGIS_CAUSE_MISS_STORE = 3,    /* ... for a store */
+    AEGIS_CAUSE_ADDRESS_LOAD = 4,  /* unaligned, or not a program's address */
+    AEGIS_CAUSE_ADDRESS_STORE = 5, /* ... for a store */
+    AEGIS_CAUSE_BUS = 7,           /* no memory is there */
+    AEGIS_CAUSE_COPROCESSOR = 11,  /* not usable */
+    AEGIS_CAUSE_OVERFLOW = 12,
+    AEGIS_CAUSES = 16
+};
+
+/* How user code goes on after an exception. */
+enum aegis_resume {
+    AEGIS_RETRY, /* at the instruction that faulted */
+    AEGIS_SKIP   /* behind it */
+};
+
 /* What an application is told of an exception: the three scratch registers hold it. */
 struct aegis_exception {
-    enum r3000_code code;
+    enum aegis_cause code;
     uint32_t epc, bad_address, cause;
 };
 
@@ -106,7 +131,7 @@ struct aegis_program {
     void (*main)(struct aegis_environment *environment);
     /* On the context that faulted, which goes on as it says; without one, an exception
      * ends the environment. */
-    enum r3000_resume (*exception)(struct aegis_environment *environment, const struct aegis_exception *exception);
+    enum aegis_resume (*exception)(struct aegis_environment *environment, const struct aegis_exception *exception);
     /* On a context of its own, while main is stopped: one of enum aegis_notice. At
      * AEGIS_SLICE_END it saves what it wants saved and yields; when it returns, main goes
      * on. NULL: the kernel's notices are ignored. */
@@ -133,8 +158,10 @@ struct aegis_environment {
     struct aegis *aegis;
     struct exo_environment *environment;
     const struct aegis_program *program;
-    void *state; /* the program's */
-    unsigned asid;
+    void *state;               /* the program's */
+    unsigned asid;             /* of the name space that it is in: name_space.h */
+    unsigned home;             /* ... and of its first */
+    uint64_t name_spaces;      /* a bit for each that is its own */
     uint64_t block, save_area; /* physical */
     bool dead;
     unsigned nested; /* exceptions within exceptions */
@@ -166,13 +193,15 @@ struct aegis_environment {
 
 struct aegis {
     struct exo_kernel *kernel;
-    struct exo_costs exo_costs; /* none: the costs below cover its work */
-    struct r3000 *cpu;
+    struct exo_costs exo_costs;          /* none: the costs below cover its work */
+    const struct aegis_machine *machine; /* aegis_machine.h */
+    struct core *core;
+    struct r3000 *r3000;       /* the processor, where it is one; else NULL */
     struct aegis_costs *costs; /* the caller's */
     struct aegis_config config;
     uint64_t globals; /* physical: current block, table of system calls, blocks by number */
     uint64_t free_map;
-    struct stlb stlb;
+    struct stlb stlb; /* on the R3000 */
     struct aegis_environment *environments;
     struct aegis_environment *graveyard; /* dead, contexts not yet released */
     struct aegis_environment *current;   /* whose time it is; NULL: idle */
@@ -194,7 +223,8 @@ struct aegis {
     void *panic_state;
 };
 
-/* Boots on the machine's first core, which must be an R3000. The caller frees it. */
+/* Boots on the machine's first core, which must be one that aegis_machine.h has a table
+ * for (ERR_UNSUPPORTED). The caller frees it. */
 struct aegis *aegis_create(struct machine *machine, const struct aegis_config *config, struct aegis_costs *costs,
                            struct error *error);
 void aegis_free(struct aegis *aegis);
@@ -254,12 +284,12 @@ struct request *aegis_request(const struct aegis_environment *environment);
 /* Checks a capability of frames and charges for it: exo_memory_frames. */
 enum error_code aegis_check_frames(struct aegis_environment *environment, const struct exo_handle *handle,
                                    unsigned rights, uint64_t *physical, uint64_t *count, struct error *error);
-extern const struct r3000_vectors aegis_vectors;
 
 /* ---- aegis_switch.c: whose turn it is ---- */
 /* Books the time up to now to who had the processor; `next` has it from now on. */
 void aegis_account(struct aegis *aegis, struct aegis_environment *next);
-/* Makes `next` the environment that runs: the block, EntryHi. Charged, not dispatched. */
+/* Makes `next` the environment that runs: the block, its addresses. Charged, not
+ * dispatched. */
 void aegis_switch(struct aegis *aegis, struct aegis_environment *next);
 /* Who runs next, by the vector from the present slice on, passing over `except` (may be
  * NULL). NULL: nobody can. */
@@ -286,5 +316,7 @@ void aegis_interrupt_body(void *argument);
 void aegis_panic(struct aegis *aegis);
 /* After on_panic: the kernel as aegis_create leaves it, without an environment. */
 void aegis_reboot(struct aegis *aegis);
+/* The context of interrupts. */
+void aegis_make_interrupt(struct aegis *aegis);
 
 #endif

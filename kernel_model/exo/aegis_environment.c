@@ -3,27 +3,16 @@
 #include <stdlib.h>
 
 #include "kernel_model/exo/aegis.h"
+#include "kernel_model/exo/aegis_machine.h"
 #include "kernel_model/exo/aegis_network.h"
 #include "kernel_model/exo/binding.h"
+#include "kernel_model/exo/name_space.h"
 #include "kernel_model/exo/revocation.h"
 #include "kernel_model/exo/slice.h"
 #include "kernel_model/exo/transfer.h"
 
-static unsigned free_asid(const struct aegis *aegis) {
-    for (unsigned asid = 1; asid <= AEGIS_ENVIRONMENTS_MAX; asid++) {
-        const struct aegis_environment *at = aegis->environments;
-        while (at != NULL && at->asid != asid) {
-            at = at->next;
-        }
-        if (at == NULL) {
-            return asid;
-        }
-    }
-    return 0;
-}
-
 static void make_contexts(struct aegis_environment *environment, const char *name) {
-    struct core *core = environment->aegis->cpu->core;
+    struct core *core = environment->aegis->core;
     char text[64];
     environment->main = context_create(core, CORE_THREAD, name, NULL, aegis_main_body, environment);
     (void)snprintf(text, sizeof text, "%.24s.entry", name);
@@ -38,15 +27,14 @@ static void fill_block(struct aegis_environment *environment) {
     struct memory *memory = environment->aegis->kernel->machine->memory;
     const uint64_t block = environment->block;
     memory_write32(memory, block + AEGIS_BLOCK_NUMBER, environment->environment->number);
-    memory_write32(memory, block + AEGIS_BLOCK_SAVE_AREA, R3000_KSEG0 | (uint32_t)environment->save_area);
-    memory_write32(memory, block + AEGIS_BLOCK_ENTRY_HI, r3000_hi(0, environment->asid));
-    memory_write32(memory, block + AEGIS_BLOCK_STACK, R3000_KSEG0 | (uint32_t)(block + AEGIS_BLOCK_KERNEL_STACK));
+    memory_write32(memory, block + AEGIS_BLOCK_SAVE_AREA, (uint32_t)environment->save_area);
+    memory_write32(memory, block + AEGIS_BLOCK_STACK, (uint32_t)(block + AEGIS_BLOCK_KERNEL_STACK));
     memory_write32(memory, block + AEGIS_BLOCK_ENTRY, environment->program->entered != NULL ? AEGIS_CODE_ENTRY : 0);
-    for (uint32_t code = 0; code < R3000_CODES; code++) {
+    for (uint32_t code = 0; code < AEGIS_CAUSES; code++) {
         memory_write32(memory, block + AEGIS_BLOCK_HANDLERS + 4 * code,
                        environment->program->exception != NULL ? AEGIS_CODE_HANDLER : 0);
     }
-    memory_write32(memory, environment->aegis->globals + AEGIS_PAGE / 2 + 4 * environment->asid, (uint32_t)block);
+    memory_write32(memory, environment->aegis->globals + AEGIS_PAGE / 2 + 4 * environment->home, (uint32_t)block);
 }
 
 /* The save area is the environment's first frame, and guaranteed; the block is the
@@ -59,26 +47,22 @@ static enum error_code take_memory(struct aegis_environment *environment, struct
         return error_set(error, ERR_EXHAUSTED, "no memory for an environment");
     }
     aegis_mark_free(aegis, environment->block, false);
-    const enum error_code code =
-        aegis_frame_allocate(environment, 0, AEGIS_ANY_COLOR, &handle, &environment->save_area, error);
+    enum error_code code = aegis->machine->begin(environment, error);
+    if (code == OK) {
+        code = aegis_frame_allocate(environment, 0, AEGIS_ANY_COLOR, &handle, &environment->save_area, error);
+    }
     if (code == OK) {
         environment->frames->guaranteed = true;
         environment->guaranteed = 1;
-        aegis_map_own(environment, AEGIS_SAVE_AREA_AT, environment->save_area, true);
-        aegis_map_own(environment, AEGIS_FREE_MAP_AT, aegis->free_map, false);
+        code = aegis_map_own(environment, AEGIS_SAVE_AREA_AT, environment->save_area, true, error);
     }
-    return code;
+    return code == OK ? aegis_map_own(environment, AEGIS_FREE_MAP_AT, aegis->free_map, false, error) : code;
 }
 
 struct aegis_environment *aegis_environment_create(struct aegis *aegis, const char *name,
                                                    const struct exo_limits *limits, const struct aegis_program *program,
                                                    void *state, struct error *error) {
     SIM_ASSERT_MSG(context_current() == NULL, "%s: environments are made before the run", name);
-    const unsigned asid = free_asid(aegis);
-    if (asid == 0) {
-        (void)error_set(error, ERR_EXHAUSTED, "%s: every address-space id is taken", name);
-        return NULL;
-    }
     struct exo_environment *inner = exo_environment_create(aegis->kernel, name, limits, error);
     if (inner == NULL) {
         return NULL;
@@ -89,7 +73,6 @@ struct aegis_environment *aegis_environment_create(struct aegis *aegis, const ch
     environment->environment = inner;
     environment->program = program;
     environment->state = state;
-    environment->asid = asid;
     environment->component = ledger_find("app");
     aegis_revocation_init(environment);
     struct aegis_environment **end = &aegis->environments;
@@ -98,6 +81,12 @@ struct aegis_environment *aegis_environment_create(struct aegis *aegis, const ch
     }
     *end = environment;
     make_contexts(environment, name);
+    environment->asid = environment->home = aegis_name_space_take(environment);
+    if (environment->asid == 0) {
+        (void)error_set(error, ERR_EXHAUSTED, "%s: every address-space id is taken", name);
+        aegis_environment_destroy(environment);
+        return NULL;
+    }
     if (take_memory(environment, error) != OK) {
         aegis_environment_destroy(environment);
         return NULL;
@@ -127,7 +116,9 @@ void aegis_environment_destroy(struct aegis_environment *environment) {
     context_kill(environment->notifier);
     drop_request(&environment->request);
     drop_request(&environment->below_request);
-    aegis_forget(environment);
+    aegis_forget(environment, AEGIS_ANY_NAME_SPACE);
+    aegis_name_space_forget(environment);
+    aegis->machine->end(environment);
     exo_environment_destroy(environment->environment);
     environment->environment = NULL;
     if (environment->block != 0) {

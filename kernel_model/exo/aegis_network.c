@@ -179,7 +179,7 @@ enum error_code aegis_packet_handler(struct aegis_environment *environment, uint
 enum error_code aegis_packet_send(struct aegis_environment *environment, uint32_t address, uint32_t length_bytes) {
     struct aegis *aegis = environment->aegis;
     struct aegis_network *network = aegis->network;
-    const uint32_t page = address & R3000_HI_VPN, offset = address - page;
+    const uint32_t page = address & AEGIS_PAGE_MASK, offset = address - page;
     aegis_call_begin(environment, network->network, true);
     aegis_step(aegis, &aegis->costs->binding_find);
     const struct aegis_binding *binding = aegis_binding_find(environment, page);

@@ -3,7 +3,7 @@
  * An environment has three: main; entry, where protected transfers arrive; and the
  * notifier, where the kernel's notices arrive while the other two stand still. Only one
  * of them has the environment's turn. */
-#include "kernel_model/exo/aegis.h"
+#include "kernel_model/exo/aegis_machine.h"
 #include "kernel_model/exo/slice.h"
 
 void aegis_account(struct aegis *aegis, struct aegis_environment *next) {
@@ -17,15 +17,12 @@ void aegis_account(struct aegis *aegis, struct aegis_environment *next) {
     aegis->current = next;
 }
 
-/* The block's address and the ASID: two stores' worth of state. */
 void aegis_switch(struct aegis *aegis, struct aegis_environment *next) {
     if (next == NULL) {
         aegis_store(aegis, aegis->globals, 0);
         return;
     }
-    const uint32_t hi = aegis_load(aegis, next->block + AEGIS_BLOCK_ENTRY_HI);
-    aegis_store(aegis, aegis->globals, (uint32_t)next->block);
-    r3000_set_entry_hi(aegis->cpu, hi);
+    aegis->machine->switch_to(aegis, next);
 }
 
 bool aegis_runnable(const struct aegis_environment *environment) {
@@ -71,11 +68,11 @@ void aegis_leave(struct aegis_environment *environment, struct aegis_environment
     struct context *context = context_current();
     aegis_step(aegis, &aegis->costs->slice_switch);
     aegis_switch(aegis, next);
-    r3000_execute(aegis->cpu, 2); /* jump, rfe */
+    aegis->machine->jump_away(aegis);
     cpu_run(context);
     aegis_slice_settle(environment);
     aegis_account(aegis, next);
-    r3000_leave_to(aegis->cpu, next != NULL ? aegis_turn(next, notice) : NULL);
+    aegis->machine->leave_to(aegis, next != NULL ? aegis_turn(next, notice) : NULL);
     ledger_turn_at(aegis_request(environment), LEDGER_WAITING, sim_now());
     cpu_block(context);
 }
@@ -84,8 +81,9 @@ void aegis_die(struct aegis_environment *environment) {
     environment->dead = true;
     environment->active = NULL;
     environment->notifier_yielded = false;
-    r3000_raise(environment->aegis->cpu, 0); /* its remains are the interrupt context's to remove */
-    aegis_leave(environment, aegis_next(environment->aegis, environment), AEGIS_SLICE_BEGIN);
+    struct aegis *aegis = environment->aegis;
+    aegis->machine->raise(aegis, AEGIS_LINE_NOTICE); /* its remains are the interrupt context's to remove */
+    aegis_leave(environment, aegis_next(aegis, environment), AEGIS_SLICE_BEGIN);
     SIM_ASSERT_MSG(false, "a dead environment runs");
 }
 
@@ -99,7 +97,7 @@ void aegis_post(struct aegis_environment *environment, unsigned notices) {
     if (environment->program->notice == NULL) {
         environment->pending = 0;
     } else if (environment->aegis->current == environment) {
-        r3000_raise(environment->aegis->cpu, 0);
+        environment->aegis->machine->raise(environment->aegis, AEGIS_LINE_NOTICE);
     }
 }
 
@@ -127,7 +125,7 @@ static void go_on(struct aegis_environment *environment, struct context *context
         return;
     }
     cpu_run(context);
-    core_dispatch(environment->aegis->cpu->core, CORE_THREAD, environment->active);
+    core_dispatch(environment->aegis->core, CORE_THREAD, environment->active);
     cpu_block(context);
 }
 

@@ -1,27 +1,27 @@
-/* aegis_trap.c: into the kernel and out of it: system calls, exceptions, TLB misses
- * and interrupts.
+/* aegis_trap.c: into the kernel and out of it: system calls, exceptions and interrupts.
  *
  * The number of instructions on each path is what its calls add up to: loads, stores
- * and CP0 moves as they stand here, plus the step's cost from the profile. */
-#include "kernel_model/exo/aegis.h"
+ * and the processor's own steps as they stand here, plus the step's cost from the
+ * profile. */
+#include "kernel_model/exo/aegis_machine.h"
 #include "kernel_model/exo/aegis_network.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/revocation.h"
 #include "kernel_model/exo/slice.h"
 
-enum { CP0_MOVE = 1, JUMP = 1, NESTED_MAX = 16 };
+enum { NESTED_MAX = 16, STACK_WORDS = 4 };
 
 void aegis_step(struct aegis *aegis, struct cost *cost) {
     cost->uses++;
-    r3000_execute(aegis->cpu, cost->cycles);
+    aegis->machine->execute(aegis, cost->cycles);
 }
 
 uint32_t aegis_load(struct aegis *aegis, uint64_t physical) {
-    return r3000_kernel_load(aegis->cpu, R3000_KSEG0 | (uint32_t)physical);
+    return aegis->machine->load(aegis, physical);
 }
 
 void aegis_store(struct aegis *aegis, uint64_t physical, uint32_t value) {
-    r3000_kernel_store(aegis->cpu, R3000_KSEG0 | (uint32_t)physical, value);
+    aegis->machine->store(aegis, physical, value);
 }
 
 void aegis_work(struct aegis *aegis, ledger_component component) {
@@ -47,12 +47,13 @@ struct request *aegis_request(const struct aegis_environment *environment) {
 static void stack_enter(struct aegis_environment *environment) {
     struct aegis *aegis = environment->aegis;
     const uint32_t stack = aegis_load(aegis, environment->block + AEGIS_BLOCK_STACK);
-    for (uint32_t i = 0; i < 4; i++) {
-        r3000_kernel_store(aegis->cpu, stack + 4 * i, aegis->cpu->registers[R3000_RA - i]);
+    for (uint32_t i = 0; i < STACK_WORDS; i++) {
+        const unsigned saved = aegis->machine->registers.saved[i];
+        aegis_store(aegis, stack + 4 * i, (uint32_t)aegis->machine->get_register(aegis, saved));
     }
     aegis_step(aegis, &aegis->costs->system_call_stack);
-    for (uint32_t i = 0; i < 4; i++) { /* on the way out; counted here, where the stack is known */
-        (void)r3000_kernel_load(aegis->cpu, stack + 4 * i);
+    for (uint32_t i = 0; i < STACK_WORDS; i++) { /* on the way out; counted here, where the stack is known */
+        (void)aegis_load(aegis, stack + 4 * i);
     }
 }
 
@@ -62,13 +63,11 @@ void aegis_call_begin(struct aegis_environment *environment, ledger_component co
     if (context == NULL) {
         return;
     }
-    SIM_ASSERT_MSG(aegis->current == environment && r3000_is_user(aegis->cpu), "%s calls, and does not run",
+    SIM_ASSERT_MSG(aegis->current == environment && aegis->machine->is_user(aegis), "%s calls, and does not run",
                    environment->environment->name);
     user_work(environment);
-    r3000_execute(aegis->cpu, 2); /* the call's number, syscall */
-    cpu_run(context);
-    r3000_enter(aegis->cpu, R3000_SYS);
-    r3000_execute(aegis->cpu, CP0_MOVE);         /* Cause */
+    aegis->machine->enter(aegis);
+    aegis->machine->read_cause(aegis);
     (void)aegis_load(aegis, aegis->globals + 4); /* the call's entry in the table */
     aegis_step(aegis, &aegis->costs->system_call);
     if (with_stack) {
@@ -84,8 +83,8 @@ void aegis_call_end(struct aegis_environment *environment) {
         return;
     }
     aegis_work(aegis, aegis_components.trap);
-    r3000_execute(aegis->cpu, CP0_MOVE + 1 + JUMP); /* EPC, behind the syscall, jump */
-    r3000_rfe(aegis->cpu);
+    aegis->machine->skip_call(aegis);
+    aegis->machine->return_to_user(aegis);
     user_work(environment);
 }
 
@@ -100,72 +99,45 @@ enum error_code aegis_check_frames(struct aegis_environment *environment, const 
 
 /* ---- exceptions ---- */
 
-static void on_entering(void *os, struct r3000 *cpu) {
-    (void)cpu;
-    aegis_work(os, aegis_components.trap);
+void aegis_back_to_work(struct aegis_environment *environment) {
+    user_work(environment);
 }
 
 /* Three scratch registers go to the save area, and carry what happened; the
  * application's handler runs in user mode and goes on without the kernel. */
-static enum r3000_resume dispatch(struct aegis_environment *environment) {
+enum aegis_resume aegis_dispatch(struct aegis_environment *environment, const struct aegis_exception *exception) {
     struct aegis *aegis = environment->aegis;
-    struct r3000 *cpu = aegis->cpu;
+    const struct aegis_machine *machine = aegis->machine;
+    const uint32_t told[AEGIS_SCRATCH] = {exception->epc, exception->bad_address, exception->cause};
     aegis_work(aegis, aegis_components.dispatch);
     const uint32_t block = aegis_load(aegis, aegis->globals);
     const uint32_t save = aegis_load(aegis, block + AEGIS_BLOCK_SAVE_AREA);
-    for (uint32_t i = 0; i < 3; i++) {
-        r3000_kernel_store(cpu, save + AEGIS_SAVE_SCRATCH + 4 * i, cpu->registers[R3000_T0 + i]);
+    for (uint32_t i = 0; i < AEGIS_SCRATCH; i++) {
+        const unsigned scratch = machine->registers.scratch[i];
+        aegis_store(aegis, save + AEGIS_SAVE_SCRATCH + 4 * i, (uint32_t)machine->get_register(aegis, scratch));
+        machine->set_register(aegis, scratch, told[i]);
     }
-    const struct aegis_exception exception = {r3000_cause_code(cpu), cpu->epc, cpu->bad_address, cpu->cause};
-    cpu->registers[R3000_T0] = cpu->epc;
-    cpu->registers[R3000_T0 + 1] = cpu->bad_address;
-    cpu->registers[R3000_T0 + 2] = cpu->cause;
-    r3000_execute(cpu, 3 * CP0_MOVE);
-    const uint32_t handler = aegis_load(aegis, block + AEGIS_BLOCK_HANDLERS + 4 * (uint32_t)exception.code);
+    machine->read_fault(aegis);
+    const uint32_t handler = aegis_load(aegis, block + AEGIS_BLOCK_HANDLERS + 4 * (uint32_t)exception->code);
     aegis_step(aegis, &aegis->costs->exception_dispatch);
     environment->counters.exceptions++;
     aegis->counters.exceptions++;
     if (handler == 0 || environment->nested == NESTED_MAX) {
         aegis_die(environment);
     }
-    r3000_execute(cpu, JUMP);
-    r3000_rfe(cpu);
+    machine->return_to_user(aegis);
     user_work(environment);
     environment->nested++;
-    const enum r3000_resume resume = environment->program->exception(environment, &exception);
+    const enum aegis_resume resume = environment->program->exception(environment, exception);
     environment->nested--;
     user_work(environment);
     return resume;
 }
 
-static enum r3000_resume on_general(void *os, struct r3000 *cpu) {
-    (void)cpu;
-    const struct aegis *aegis = os;
-    return dispatch(aegis->current);
-}
-
-/* A miss in kuseg: the software TLB, the guaranteed mappings, the application. */
-static enum r3000_resume on_refill(void *os, struct r3000 *cpu) {
-    struct aegis *aegis = os;
-    struct aegis_environment *environment = aegis->current;
-    aegis_work(aegis, aegis_components.stlb);
-    r3000_execute(cpu, 2 * CP0_MOVE); /* EntryHi, BadVAddr */
-    if (aegis_refill(environment, cpu->entry_hi)) {
-        r3000_execute(cpu, CP0_MOVE + JUMP); /* EPC */
-        r3000_rfe(cpu);
-        user_work(environment);
-        return R3000_RETRY;
-    }
-    environment->counters.tlb_upcalls++;
-    aegis->counters.tlb_upcalls++;
-    return dispatch(environment);
-}
-
 /* ---- interrupts ---- */
 
-static void on_interrupt(void *os, struct r3000 *cpu) {
-    const struct aegis *aegis = os;
-    core_dispatch(cpu->core, CORE_INTERRUPT, aegis->interrupt);
+void aegis_interrupted(struct aegis *aegis) {
+    core_dispatch(aegis->core, CORE_INTERRUPT, aegis->interrupt);
 }
 
 /* Who died in a call of its own is off the processor by now. */
@@ -178,35 +150,31 @@ static void bury(struct aegis *aegis) {
     }
 }
 
-/* Lines: the timer; the network adapter; 0, raised by the kernel itself: somebody has a notice. */
 static void serve(struct aegis *aegis) {
-    struct r3000 *cpu = aegis->cpu;
     bury(aegis);
-    if ((cpu->cause >> R3000_CAUSE_PENDING_SHIFT & 1U << R3000_TIMER_LINE) != 0) {
-        r3000_acknowledge(cpu, R3000_TIMER_LINE);
+    if (aegis->machine->take(aegis, AEGIS_LINE_TIMER)) {
         if (aegis->faulty) {
             aegis_panic(aegis);
         }
         aegis_slice_tick(aegis);
         return;
     }
-    if ((cpu->cause >> R3000_CAUSE_PENDING_SHIFT & 1U << LANCE_DRIVER_LINE) != 0) {
-        r3000_acknowledge(cpu, LANCE_DRIVER_LINE);
+    if (aegis->machine->take(aegis, AEGIS_LINE_NETWORK)) {
         aegis_network_serve(aegis);
         return;
     }
-    r3000_acknowledge(cpu, 0);
+    (void)aegis->machine->take(aegis, AEGIS_LINE_NOTICE);
     aegis_revocation_abort(aegis);
     struct aegis_environment *current = aegis->current;
     if (current != NULL && current->pending != 0 && !current->notifier_busy) {
         aegis_step(aegis, &aegis->costs->upcall);
-        core_dispatch(cpu->core, CORE_THREAD, current->notifier);
+        core_dispatch(aegis->core, CORE_THREAD, current->notifier);
     } else if (current == NULL) {
         struct aegis_environment *next = aegis_next(aegis, NULL);
         if (next != NULL) {
             aegis_account(aegis, next);
             aegis_switch(aegis, next);
-            core_dispatch(cpu->core, CORE_THREAD, aegis_turn(next, AEGIS_SLICE_BEGIN));
+            core_dispatch(aegis->core, CORE_THREAD, aegis_turn(next, AEGIS_SLICE_BEGIN));
         }
     }
 }
@@ -215,11 +183,8 @@ void aegis_interrupt_body(void *argument) {
     struct aegis *aegis = argument;
     for (;;) {
         cpu_work_for(aegis->interrupt, aegis_components.slice, NULL);
-        r3000_interrupt_begin(aegis->cpu, aegis->interrupt);
+        aegis->machine->interrupt_begin(aegis);
         serve(aegis);
-        r3000_interrupt_return(aegis->cpu, aegis->interrupt);
+        aegis->machine->interrupt_return(aegis);
     }
 }
-
-const struct r3000_vectors aegis_vectors = {
-    .entering = on_entering, .refill = on_refill, .general = on_general, .interrupt = on_interrupt};

@@ -3,49 +3,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel_model/exo/aegis_machine.h"
+#include "kernel_model/exo/aegis_user.h"
 #include "kernel_model/exo/revocation.h"
 
 enum { NO_CAPABILITY = UINT32_MAX };
 
-/* An address that no program can use, for entries that shall never match. */
-static uint32_t nowhere(uint32_t index) {
-    return R3000_KSEG0 | index << R3000_PAGE_BITS;
+/* A page and its address space in a word, and a frame and its rights in another: the
+ * kernel's record of a guaranteed mapping (on the R3000, EntryHi and EntryLo). */
+static uint32_t word_of(uint32_t page, unsigned name_space) {
+    return page | (uint32_t)name_space << AEGIS_ASID_SHIFT;
 }
 
-/* ---- the TLB and what stands behind it ---- */
+/* The kernel's own mappings are in every name space; they are recorded in the first. */
+static unsigned space_of(const struct aegis_environment *environment, uint32_t page) {
+    const bool own = page == AEGIS_SAVE_AREA_AT || page == AEGIS_FREE_MAP_AT;
+    return own ? environment->home : environment->asid;
+}
 
 static uint32_t hi_of(const struct aegis_environment *environment, uint32_t page) {
-    return r3000_hi(page, environment->asid);
-}
-
-static void restore_entry_hi(struct aegis *aegis) {
-    r3000_set_entry_hi(aegis->cpu, aegis->current != NULL ? r3000_hi(0, aegis->current->asid) : 0);
-}
-
-/* Never two entries that match: what is there is replaced. */
-static void tlb_put(struct aegis *aegis, uint32_t hi, uint32_t lo) {
-    struct r3000 *cpu = aegis->cpu;
-    r3000_set_entry_hi(cpu, hi);
-    r3000_tlbp(cpu);
-    r3000_set_entry_lo(cpu, lo);
-    if ((cpu->index & R3000_INDEX_PROBE_FAILED) != 0) {
-        r3000_tlbwr(cpu);
-    } else {
-        r3000_tlbwi(cpu);
-    }
-    restore_entry_hi(aegis);
-}
-
-static void tlb_drop(struct aegis *aegis, uint32_t hi) {
-    struct r3000 *cpu = aegis->cpu;
-    r3000_set_entry_hi(cpu, hi);
-    r3000_tlbp(cpu);
-    if ((cpu->index & R3000_INDEX_PROBE_FAILED) == 0) {
-        r3000_set_entry_hi(cpu, nowhere(cpu->index >> R3000_INDEX_SHIFT));
-        r3000_set_entry_lo(cpu, 0);
-        r3000_tlbwi(cpu);
-    }
-    restore_entry_hi(aegis);
+    return word_of(page, space_of(environment, page));
 }
 
 /* ---- guaranteed mappings: a short list in the environment's block ---- */
@@ -90,7 +67,7 @@ static struct aegis_frame *own_frame(struct aegis_environment *environment, uint
 
 static bool guaranteed_names(struct aegis_environment *environment, uint64_t physical, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        if ((aegis_load(environment->aegis, guaranteed_at(environment, i) + 4) & R3000_LO_PFN) == physical) {
+        if ((aegis_load(environment->aegis, guaranteed_at(environment, i) + 4) & AEGIS_LO_FRAME) == physical) {
             return true;
         }
     }
@@ -110,8 +87,8 @@ static void guaranteed_drop(struct aegis_environment *environment, uint32_t hi) 
                     aegis_load(aegis, guaranteed_at(environment, last) + half));
     }
     aegis_store(aegis, environment->block + AEGIS_BLOCK_GUARANTEED, last);
-    struct aegis_frame *frame = own_frame(environment, lo & R3000_LO_PFN);
-    if (frame != NULL && frame->guaranteed && !guaranteed_names(environment, lo & R3000_LO_PFN, last)) {
+    struct aegis_frame *frame = own_frame(environment, lo & AEGIS_LO_FRAME);
+    if (frame != NULL && frame->guaranteed && !guaranteed_names(environment, lo & AEGIS_LO_FRAME, last)) {
         frame->guaranteed = false;
         environment->guaranteed--;
     }
@@ -123,38 +100,21 @@ static bool guaranteed_is_full(struct aegis_environment *environment) {
     return aegis_load(aegis, environment->block + AEGIS_BLOCK_GUARANTEED) - 1 >= aegis->config.guaranteed_pages;
 }
 
-/* Within the count of the path: mtc0 EntryLo, tlbwr. EntryHi holds the page already. */
-static void refill_with(struct aegis *aegis, uint32_t lo) {
-    r3000_set_entry_lo(aegis->cpu, lo);
-    r3000_tlbwr(aegis->cpu);
-}
-
-bool aegis_refill(struct aegis_environment *environment, uint32_t hi) {
-    struct aegis *aegis = environment->aegis;
-    uint32_t lo = 0, index = 0;
-    if (stlb_probe(&aegis->stlb, &aegis->costs->stlb_probe, hi, &lo)) {
-        refill_with(aegis, lo);
-        return true;
-    }
-    if (!guaranteed_find(environment, hi, &index, &lo)) {
-        return false;
-    }
-    environment->counters.guaranteed_hits++;
-    aegis->counters.guaranteed_hits++;
-    stlb_insert(&aegis->stlb, hi, lo);
-    refill_with(aegis, lo);
-    return true;
+bool aegis_guaranteed_find(struct aegis_environment *environment, uint32_t page, uint32_t *lo) {
+    uint32_t index = 0;
+    return guaranteed_find(environment, hi_of(environment, page), &index, lo);
 }
 
 /* ---- the kernel's records ---- */
 
 static struct aegis_binding **bucket_of(struct aegis_environment *environment, uint32_t page) {
-    return &environment->bindings[(page >> R3000_PAGE_BITS) % AEGIS_BINDING_BUCKETS];
+    return &environment->bindings[(page >> AEGIS_PAGE_BITS) % AEGIS_BINDING_BUCKETS];
 }
 
 struct aegis_binding *aegis_binding_find(struct aegis_environment *environment, uint32_t page) {
     struct aegis_binding *at = *bucket_of(environment, page);
-    while (at != NULL && at->page != page) {
+    const unsigned name_space = space_of(environment, page);
+    while (at != NULL && (at->page != page || at->name_space != name_space)) {
         at = at->next_of_environment;
     }
     return at;
@@ -176,9 +136,8 @@ static void unlink_record(struct aegis *aegis, struct aegis_binding *binding) {
 
 /* Takes a binding out of all that enforces it. */
 static void unbind(struct aegis *aegis, struct aegis_binding *binding) {
-    const uint32_t hi = hi_of(binding->environment, binding->page);
-    tlb_drop(aegis, hi);
-    stlb_remove(&aegis->stlb, hi);
+    const uint32_t hi = word_of(binding->page, binding->name_space);
+    aegis->machine->unbind(binding->environment, binding->name_space, binding->page);
     if (binding->guaranteed) {
         guaranteed_drop(binding->environment, hi);
     }
@@ -204,6 +163,7 @@ static void record(struct aegis_environment *environment, uint32_t page, uint64_
     *binding = (struct aegis_binding){.next_of_frame = aegis->frame_bindings[frame],
                                       .next_of_environment = *bucket,
                                       .environment = environment,
+                                      .name_space = space_of(environment, page),
                                       .page = page,
                                       .frame = frame,
                                       .capability = capability,
@@ -211,10 +171,13 @@ static void record(struct aegis_environment *environment, uint32_t page, uint64_
     *bucket = aegis->frame_bindings[frame] = binding;
 }
 
-void aegis_forget(struct aegis_environment *environment) {
+void aegis_forget(struct aegis_environment *environment, unsigned name_space) {
     for (uint32_t i = 0; i < AEGIS_BINDING_BUCKETS; i++) {
-        while (environment->bindings[i] != NULL) {
-            unbind(environment->aegis, environment->bindings[i]);
+        for (struct aegis_binding *at = environment->bindings[i], *next; at != NULL; at = next) {
+            next = at->next_of_environment;
+            if (name_space == AEGIS_ANY_NAME_SPACE || at->name_space == name_space) {
+                unbind(environment->aegis, at);
+            }
         }
     }
 }
@@ -264,7 +227,7 @@ bool aegis_frame_is_free(struct aegis_environment *environment, uint64_t physica
     const uint64_t frame = physical / MEMORY_FRAME_BYTES;
     uint32_t byte = 0;
     return frame < environment->aegis->frame_count &&
-           r3000_load(environment->aegis->cpu, AEGIS_FREE_MAP_AT + (uint32_t)(frame / 8), 1, &byte) &&
+           aegis_user_load(environment, AEGIS_FREE_MAP_AT + (uint32_t)(frame / 8), 1, &byte) &&
            (byte >> frame % 8 & 1) != 0;
 }
 
@@ -356,12 +319,12 @@ enum error_code aegis_frame_release(struct aegis_environment *environment, const
 /* ---- translations ---- */
 
 uint32_t aegis_entry_lo(uint64_t physical, bool write) {
-    return ((uint32_t)physical & R3000_LO_PFN) | R3000_LO_VALID | (write ? R3000_LO_DIRTY : 0);
+    return ((uint32_t)physical & AEGIS_LO_FRAME) | AEGIS_LO_VALID | (write ? AEGIS_LO_WRITE : 0);
 }
 
 /* Its own pages are the kernel's to map. */
 enum error_code aegis_check_page(const struct aegis_environment *environment, uint32_t page, struct error *error) {
-    if (page >= R3000_KSEG0 || page == AEGIS_SAVE_AREA_AT || page == AEGIS_FREE_MAP_AT) {
+    if (page >= AEGIS_USER_END || page == AEGIS_SAVE_AREA_AT || page == AEGIS_FREE_MAP_AT) {
         return error_set(error, ERR_RANGE, "%s: 0x%x is not a page to bind", environment->environment->name, page);
     }
     return OK;
@@ -382,8 +345,10 @@ static enum error_code insert(struct aegis_environment *environment, uint32_t pa
         if (aegis_binding_find(environment, page)->guaranteed) { /* or a miss would bring the old rights back */
             guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(*physical, write));
         }
-        stlb_insert(&aegis->stlb, hi_of(environment, page), aegis_entry_lo(*physical, write));
-        tlb_put(aegis, hi_of(environment, page), aegis_entry_lo(*physical, write));
+        code = aegis->machine->bind(environment, page, *physical, write, error);
+        if (code != OK) { /* there is no room for its page table: nothing is bound */
+            unbind(aegis, aegis_binding_find(environment, page));
+        }
     }
     return code;
 }
@@ -392,14 +357,15 @@ enum error_code aegis_tlb_insert(struct aegis_environment *environment, uint32_t
                                  const struct exo_handle *handle, bool write, struct error *error) {
     uint64_t physical = 0;
     aegis_call_begin(environment, aegis_components.binding, true);
-    const enum error_code code = insert(environment, virtual_address & R3000_HI_VPN, handle, write, &physical, error);
+    const enum error_code code =
+        insert(environment, virtual_address & AEGIS_PAGE_MASK, handle, write, &physical, error);
     aegis_call_end(environment);
     return code;
 }
 
 void aegis_tlb_remove(struct aegis_environment *environment, uint32_t virtual_address) {
     struct aegis *aegis = environment->aegis;
-    const uint32_t page = virtual_address & R3000_HI_VPN;
+    const uint32_t page = virtual_address & AEGIS_PAGE_MASK;
     aegis_call_begin(environment, aegis_components.binding, true);
     aegis_step(aegis, &aegis->costs->tlb_remove);
     struct aegis_binding *binding = aegis_binding_find(environment, page);
@@ -412,7 +378,7 @@ void aegis_tlb_remove(struct aegis_environment *environment, uint32_t virtual_ad
 enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint32_t virtual_address,
                                      const struct exo_handle *handle, bool write, struct error *error) {
     struct aegis *aegis = environment->aegis;
-    const uint32_t page = virtual_address & R3000_HI_VPN;
+    const uint32_t page = virtual_address & AEGIS_PAGE_MASK;
     uint64_t physical = 0;
     aegis_call_begin(environment, aegis_components.binding, true);
     enum error_code code = OK;
@@ -438,8 +404,10 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
     return code;
 }
 
-void aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical, bool write) {
+enum error_code aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical,
+                              bool write, struct error *error) {
     record(environment, virtual_address, physical, NO_CAPABILITY, write);
     aegis_binding_find(environment, virtual_address)->guaranteed = true;
     guaranteed_put(environment, hi_of(environment, virtual_address), aegis_entry_lo(physical, write));
+    return environment->aegis->machine->keep(environment, virtual_address, physical, write, error);
 }

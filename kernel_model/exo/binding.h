@@ -15,7 +15,8 @@
 struct aegis_binding {
     struct aegis_binding *next_of_frame, *next_of_environment;
     struct aegis_environment *environment;
-    uint32_t page; /* virtual address */
+    unsigned name_space;
+    uint32_t page; /* virtual address, in that name space */
     uint32_t frame;
     uint32_t capability; /* the slot of the one presented */
     bool write;          /* the most that it was checked for */
@@ -25,7 +26,7 @@ struct aegis_binding {
 /* What an application allows itself of what it has bound. */
 enum aegis_protection { AEGIS_NO_ACCESS, AEGIS_READ_ONLY, AEGIS_READ_WRITE };
 
-enum { AEGIS_ANY_COLOR = UINT32_MAX };
+enum { AEGIS_ANY_COLOR = UINT32_MAX, AEGIS_ANY_NAME_SPACE = 0 };
 
 /* [env] A frame: `wanted` (its physical address) or any, of that color or any. ERR_SHARE,
  * ERR_EXHAUSTED, ERR_RANGE. */
@@ -61,18 +62,22 @@ bool aegis_frame_is_free(struct aegis_environment *environment, uint64_t physica
 /* ---- For the kernel's own files. ---- */
 void aegis_binding_init(struct aegis *aegis);
 void aegis_binding_fini(struct aegis *aegis);
-/* A miss in kuseg: finds the binding without the environment, or not. */
-bool aegis_refill(struct aegis_environment *environment, uint32_t hi);
-/* The record of a page's binding, or NULL. */
+/* The record of a page's binding in the name space that the environment is in, or NULL. */
 struct aegis_binding *aegis_binding_find(struct aegis_environment *environment, uint32_t page);
 /* ERR_RANGE for a page that is not the environment's to map. */
 enum error_code aegis_check_page(const struct aegis_environment *environment, uint32_t page, struct error *error);
-/* EntryLo of a page that can be read, or also written. */
+/* A record's word for a frame that can be read, or also written: on the R3000 EntryLo. */
+#define AEGIS_LO_FRAME UINT32_C(0xfffff000)
+#define AEGIS_LO_WRITE (UINT32_C(1) << 10)
+#define AEGIS_LO_VALID (UINT32_C(1) << 9)
 uint32_t aegis_entry_lo(uint64_t physical, bool write);
-/* The kernel's own guaranteed mapping of a frame at creation. */
-void aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical, bool write);
-/* Undoes every binding of an environment: nothing of its ASID is left anywhere. */
-void aegis_forget(struct aegis_environment *environment);
+/* The kernel's own guaranteed mapping of a frame at creation. ERR_SHARE, ERR_EXHAUSTED: no
+ * memory for its page table, where the processor has one. */
+enum error_code aegis_map_own(struct aegis_environment *environment, uint32_t virtual_address, uint64_t physical,
+                              bool write, struct error *error);
+/* Undoes every binding of an environment, in one of its name spaces or in any: nothing of
+ * it is left anywhere. */
+void aegis_forget(struct aegis_environment *environment, unsigned name_space);
 /* Sets or clears a frame's bit in the free map. */
 void aegis_mark_free(struct aegis *aegis, uint64_t physical, bool is_free);
 

@@ -1,10 +1,12 @@
 #include "kernel_model/exo/revocation.h"
 
+#include "kernel_model/exo/aegis_machine.h"
+
 /* The deadline is noticed by the kernel like a device: by an interrupt. */
 static void on_deadline(void *context) {
     struct aegis_environment *environment = context;
     environment->revoke_late = true;
-    r3000_raise(environment->aegis->cpu, 0);
+    environment->aegis->machine->raise(environment->aegis, AEGIS_LINE_NOTICE);
 }
 
 void aegis_revocation_init(struct aegis_environment *environment) {

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "kernel_model/exo/aegis_machine.h"
+
 /* ---- the vector ---- */
 
 static void release(void *context, void *object, uint32_t index, bool derived) {
@@ -106,7 +108,7 @@ void aegis_slice_pass(struct aegis_environment *from, struct aegis_environment *
         aegis->overrun_since = sim_now();
         to->excess_ticks = ticks;
         aegis_post(to, AEGIS_SLICE_END);
-        r3000_raise(aegis->cpu, 0);
+        aegis->machine->raise(aegis, AEGIS_LINE_NOTICE);
     }
 }
 
@@ -155,7 +157,7 @@ static void end_slice(struct aegis *aegis, struct aegis_environment *current, si
     current->pending |= AEGIS_SLICE_END;
     if (!current->notifier_busy) {
         aegis_step(aegis, &aegis->costs->upcall);
-        core_dispatch(aegis->cpu->core, CORE_THREAD, current->notifier);
+        core_dispatch(aegis->core, CORE_THREAD, current->notifier);
     }
 }
 
@@ -166,7 +168,7 @@ static void run_next(struct aegis *aegis) {
         aegis_switch(aegis, next);
         cpu_run(aegis->interrupt);
         aegis_account(aegis, next);
-        core_dispatch(aegis->cpu->core, CORE_THREAD, aegis_turn(next, AEGIS_SLICE_BEGIN));
+        core_dispatch(aegis->core, CORE_THREAD, aegis_turn(next, AEGIS_SLICE_BEGIN));
     }
 }
 
@@ -184,8 +186,7 @@ static void overrun(struct aegis *aegis, struct aegis_environment *current, sim_
 }
 
 void aegis_slice_tick(struct aegis *aegis) {
-    const struct r3000 *cpu = aegis->cpu;
-    const sim_time tick = cpu->timer_start + cpu->ticks * cpu->timer_period;
+    const sim_time tick = aegis->machine->timer_tick(aegis);
     struct aegis_environment *current = aegis->current;
     aegis_step(aegis, &aegis->costs->slice_tick);
     cpu_run(aegis->interrupt);

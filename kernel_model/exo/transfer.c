@@ -1,8 +1,7 @@
 #include "kernel_model/exo/transfer.h"
 
+#include "kernel_model/exo/aegis_machine.h"
 #include "kernel_model/exo/slice.h"
-
-enum { CP0_MOVE = 1 };
 
 /* ---- which context of an environment has its thread of control ---- */
 
@@ -34,8 +33,8 @@ static struct context *entrance(const struct aegis_environment *callee, uint32_t
 /* From the vector to the callee's entry point. What is loaded here is the model's
  * bookkeeping, too: the callee is found by number. */
 static struct context *demultiplex(struct aegis *aegis, struct aegis_environment *callee) {
-    const unsigned index = callee != NULL ? callee->asid : 0;
-    r3000_execute(aegis->cpu, CP0_MOVE); /* Cause */
+    const unsigned index = callee != NULL ? callee->home : 0;
+    aegis->machine->read_cause(aegis);
     (void)aegis_load(aegis, aegis->globals);
     const uint32_t block = aegis_load(aegis, aegis->globals + AEGIS_PAGE / 2 + 4 * (uint64_t)index);
     const uint32_t entry = aegis_load(aegis, block + AEGIS_BLOCK_ENTRY);
@@ -67,28 +66,25 @@ enum error_code aegis_transfer(struct aegis_environment *environment, uint32_t t
                    environment->environment->name);
     struct aegis_environment *callee = aegis_environment_find(aegis, to);
     (void)aegis_user_work(environment, environment->component);
-    r3000_execute(aegis->cpu, 2); /* the callee's number, syscall */
-    cpu_run(context);
-    r3000_enter(aegis->cpu, R3000_SYS);
+    aegis->machine->enter(aegis);
     cpu_work_for(context, aegis_components.transfer, environment->request);
     struct context *entered = demultiplex(aegis, callee != environment ? callee : NULL);
-    r3000_execute(aegis->cpu, CP0_MOVE); /* EPC */
+    aegis->machine->read_resume(aegis);
     aegis_store(aegis, environment->block + AEGIS_BLOCK_RESUME, AEGIS_CODE_RESUME);
     aegis_switch(aegis, entered != NULL ? callee : environment);
-    r3000_execute(aegis->cpu, 1); /* jump; the rfe in its delay slot comes next */
     if (entered == NULL) {
-        r3000_rfe(aegis->cpu);
+        aegis->machine->return_to_user(aegis);
         (void)aegis_user_work(environment, environment->component);
         return ERR_NOT_FOUND;
     }
-    r3000_execute(aegis->cpu, 1);
+    aegis->machine->jump_away(aegis);
     cpu_run(context);
     environment->counters.transfers++;
     aegis->counters.transfers++;
     hand_over(environment, callee, entered, kind);
     aegis_slice_pass(environment, callee);
     aegis_account(aegis, callee);
-    r3000_leave_to(aegis->cpu, entered);
+    aegis->machine->leave_to(aegis, entered);
     cpu_block(context);
     const enum error_code result = environment->transfer_result;
     environment->transfer_result = OK;

@@ -32,7 +32,7 @@ extern const struct param exos_cost_params[];
 
 /* ---- exos_program.c: for a program's table ---- */
 /* Restores the scratch registers from the save area and skips the instruction. */
-enum r3000_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs);
+enum aegis_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs);
 /* At the end of a slice: saves the registers in the save area, yields, restores. */
 void exos_slice_end(struct aegis_environment *environment, struct exos_costs *costs);
 /* Gives `environment->revoke_asked` frames back: those it got last and does not
@@ -78,6 +78,7 @@ struct exos_system {
     struct random_stream *order;
     uint32_t *permutation; /* of its pages */
     uint64_t last_unprotected;
+    unsigned name_space; /* beside its first, in which its first page is another frame */
     struct stride stride;
     struct exos_udp udp;
     bool hoarder_grabs;

@@ -2,6 +2,7 @@
  * the library of one of them, as it saves its registers, which ends that environment; or in
  * the exokernel, which all have in common. */
 #include "kernel_model/common/system.h"
+#include "kernel_model/exo/aegis_user.h"
 #include "kernel_model/exo/slice.h"
 #include "libos_model/exos/exos.h"
 
@@ -45,7 +46,7 @@ static void faulty_notice(struct aegis_environment *environment, enum aegis_noti
     if (notice == AEGIS_SLICE_END && due) {
         cpu_run(context_current());
         progress_death(&system->progress, PROGRESS_FAULTY);
-        (void)r3000_load(system->aegis->cpu, 0, 4, &value);
+        (void)aegis_user_load(environment, 0, 4, &value);
     }
     if (notice == AEGIS_SLICE_END) {
         exos_slice_end(environment, &system->profile.exos);
@@ -112,6 +113,9 @@ static void on_panic(void *context) {
 }
 
 enum error_code exos_make_mortals(struct exos_system *system, bool library, struct error *error) {
+    if (!library && system->aegis->machine->reset == NULL) {
+        return error_set(error, ERR_UNSUPPORTED, "kernel.operation: aegis does not start again on this machine");
+    }
     system->library_fault = library;
     system->aegis->on_panic = on_panic;
     system->aegis->panic_state = system;

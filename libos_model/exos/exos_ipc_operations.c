@@ -47,12 +47,12 @@ static void on_notice(struct aegis_environment *environment, enum aegis_notice n
 }
 
 /* What a partner misses is what it shares, or its stack. */
-static enum r3000_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
+static enum aegis_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
     struct exos_system *system = environment->state;
     struct exos_ipc *sides[] = {&system->pipe.far, &system->counter.far, &system->server.far, &system->stranger.far};
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
         if (sides[i]->environment == environment && exos_ipc_fault(sides[i], exception)) {
-            return R3000_RETRY;
+            return AEGIS_RETRY;
         }
     }
     return exos_skip(environment, &system->profile.exos);

@@ -1,7 +1,9 @@
 /* exos_operations.c: what can be measured: each operation as a program would do it. */
 #include <stdlib.h>
 
+#include "kernel_model/exo/aegis_user.h"
 #include "kernel_model/exo/binding.h"
+#include "kernel_model/exo/name_space.h"
 #include "kernel_model/exo/transfer.h"
 #include "libos_model/exos/exos.h"
 
@@ -11,7 +13,7 @@ static struct exos_system *system_of(struct operations *base) {
 
 void exos_step(const struct exos_system *system, struct cost *cost) {
     cost->uses++;
-    r3000_execute(system->aegis->cpu, cost->cycles);
+    aegis_user_execute(system->measured, cost->cycles);
 }
 
 /* ---- Table 4 ---- */
@@ -44,20 +46,20 @@ static enum error_code prepare_page(struct operations *base, struct error *error
 
 static void run_unaligned(struct operations *base) {
     uint32_t value = 0;
-    (void)r3000_load(system_of(base)->aegis->cpu, EXOS_DATA_AT + 1, 4, &value);
+    (void)aegis_user_load(system_of(base)->measured, EXOS_DATA_AT + 1, 4, &value);
 }
 
 static void run_overflow(struct operations *base) {
     int32_t sum = 0;
-    (void)r3000_add(system_of(base)->aegis->cpu, INT32_MAX, 1, &sum);
+    (void)aegis_user_add(system_of(base)->measured, INT32_MAX, 1, &sum);
 }
 
 static void run_coprocessor(struct operations *base) {
-    (void)r3000_coprocessor(system_of(base)->aegis->cpu, 1);
+    (void)aegis_user_coprocessor(system_of(base)->measured, 1);
 }
 
 static void run_protection(struct operations *base) {
-    (void)r3000_store(system_of(base)->aegis->cpu, EXOS_DATA_AT, 4, 1);
+    (void)aegis_user_store(system_of(base)->measured, EXOS_DATA_AT, 4, 1);
 }
 
 /* ---- Table 6: to the partner and back ---- */
@@ -88,7 +90,7 @@ static void run_walk(struct operations *base) {
     const struct exos_system *system = system_of(base);
     uint32_t value = 0;
     for (uint64_t i = 0; i < system->plan.pages; i++) {
-        (void)r3000_load(system->aegis->cpu, EXOS_DATA_AT + (uint32_t)i * AEGIS_PAGE, 4, &value);
+        (void)aegis_user_load(system->measured, EXOS_DATA_AT + (uint32_t)i * AEGIS_PAGE, 4, &value);
     }
 }
 
@@ -98,7 +100,7 @@ static void run_scan(struct operations *base) {
     const struct exos_system *system = system_of(base);
     uint32_t value = 0;
     for (uint32_t at = 0; at < system->plan.pages * AEGIS_PAGE; at += LINE_BYTES) {
-        (void)r3000_load(system->aegis->cpu, EXOS_DATA_AT + at, 4, &value);
+        (void)aegis_user_load(system->measured, EXOS_DATA_AT + at, 4, &value);
     }
 }
 
@@ -120,6 +122,29 @@ static void run_protect(struct operations *base) {
     set_right(system_of(base), true);
 }
 
+/* ---- two sets of addresses ---- */
+
+static enum error_code prepare_name_space(struct operations *base, struct error *error) {
+    struct exos_system *system = system_of(base);
+    struct aegis_environment *environment = system->measured;
+    struct exo_handle handle;
+    uint64_t physical = 0;
+    enum error_code code = exos_vm_grow(&system->vm, 1, error);
+    code = code == OK ? aegis_name_space_create(environment, &system->name_space, error) : code;
+    code = code == OK ? aegis_frame_allocate(environment, 0, AEGIS_ANY_COLOR, &handle, &physical, error) : code;
+    code = code == OK ? aegis_name_space_enter(environment, system->name_space, error) : code;
+    code = code == OK ? aegis_tlb_insert(environment, EXOS_DATA_AT, &handle, true, error) : code;
+    return code == OK ? aegis_name_space_enter(environment, environment->home, error) : code;
+}
+
+static void run_name_space(struct operations *base) {
+    const struct exos_system *system = system_of(base);
+    uint32_t value = 0;
+    (void)aegis_name_space_enter(system->measured, system->name_space, NULL);
+    (void)aegis_user_load(system->measured, EXOS_DATA_AT, 4, &value);
+    (void)aegis_name_space_enter(system->measured, system->measured->home, NULL);
+}
+
 const struct operation exos_operations[] = {
     {"procedure_call", "a call of an empty procedure", NULL, run_procedure_call},
     {"getpid", "a system call that needs no kernel stack", NULL, run_getpid},
@@ -130,6 +155,8 @@ const struct operation exos_operations[] = {
      run_coprocessor},
     {"exception_protection", "a store to a read-only page, handled by the application", prepare_page, run_protection},
     {"transfer", "a protected control transfer to another environment, and one back", NULL, run_transfer},
+    {"name_space", "another name space of the environment's entered, a load there, and back", prepare_name_space,
+     run_name_space},
     {"walk", "a load from each of `pages` pages", prepare_walk, run_walk},
     {"scan", "a load from every 16 bytes of `pages` pages", prepare_walk, run_scan},
     {"cycle", "a load from the next of `pages` pages, again and again, in fewer frames", exos_prepare_cycle,

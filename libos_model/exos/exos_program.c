@@ -1,8 +1,7 @@
+#include "kernel_model/exo/aegis_user.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/slice.h"
 #include "libos_model/exos/exos.h"
-
-enum { SAVED_REGISTERS = 31 }; /* all but zero */
 
 #define EXOS_COST(name, text)                                                                                          \
     { .key = #name, .type = PARAM_COST, .offset = offsetof(struct exos_costs, name), .help = text }
@@ -16,31 +15,23 @@ const struct param exos_cost_params[] = {
     EXOS_COST(stride_pick, "the stride scheduler: the client with the least pass, and its next pass"),
     {0}};
 
-static void step(struct aegis_environment *environment, struct cost *cost) {
-    cost->uses++;
-    r3000_execute(environment->aegis->cpu, cost->cycles);
-}
-
-enum r3000_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs) {
-    struct r3000 *cpu = environment->aegis->cpu;
-    step(environment, &costs->exception_handler);
-    for (uint32_t i = 0; i < 3; i++) {
-        (void)r3000_load(cpu, AEGIS_SAVE_AREA_AT + AEGIS_SAVE_SCRATCH + 4 * i, 4, &cpu->registers[R3000_T0 + i]);
-    }
-    return R3000_SKIP;
+enum aegis_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs) {
+    aegis_user_step(environment, &costs->exception_handler);
+    aegis_user_restore_scratch(environment);
+    return AEGIS_SKIP;
 }
 
 void exos_slice_end(struct aegis_environment *environment, struct exos_costs *costs) {
-    struct r3000 *cpu = environment->aegis->cpu;
+    const struct aegis_registers *names = aegis_register_names(environment);
     const uint32_t area = AEGIS_SAVE_AREA_AT + AEGIS_SAVE_CONTEXT;
-    step(environment, &costs->context_save);
-    for (uint32_t i = 0; i < SAVED_REGISTERS; i++) {
-        (void)r3000_store(cpu, area + 4 * i, 4, cpu->registers[1 + i]);
+    aegis_user_step(environment, &costs->context_save);
+    for (uint32_t i = 0; i < names->count; i++) {
+        aegis_user_save_register(environment, area + names->bytes * i, names->first + i);
     }
     (void)aegis_yield(environment, NULL);
-    step(environment, &costs->context_restore);
-    for (uint32_t i = 0; i < SAVED_REGISTERS; i++) {
-        (void)r3000_load(cpu, area + 4 * i, 4, &cpu->registers[1 + i]);
+    aegis_user_step(environment, &costs->context_restore);
+    for (uint32_t i = 0; i < names->count; i++) {
+        aegis_user_restore_register(environment, area + names->bytes * i, names->first + i);
     }
 }
 
@@ -53,7 +44,7 @@ void exos_give_back(struct aegis_environment *environment, struct exos_costs *co
         if (chosen == NULL) {
             return;
         }
-        step(environment, &costs->revoke_choose);
+        aegis_user_step(environment, &costs->revoke_choose);
         const struct exo_handle handle = chosen->handle;
         if (aegis_frame_release(environment, &handle, NULL) != OK) {
             return;

@@ -1,5 +1,6 @@
 /* exos_revocation_operations.c: a program that needs a frame beside one that has taken all
  * of them, and that gives back when it is asked, or does not. */
+#include "kernel_model/exo/aegis_user.h"
 #include "kernel_model/exo/slice.h"
 #include "libos_model/exos/exos.h"
 
@@ -14,7 +15,7 @@ void exos_run_need_frame(struct operations *base) {
         (void)aegis_yield(environment, NULL);
     }
     (void)aegis_tlb_insert(environment, EXOS_DATA_AT, &handle, true, NULL);
-    (void)r3000_store(system->aegis->cpu, EXOS_DATA_AT, 4, 1);
+    (void)aegis_user_store(system->measured, EXOS_DATA_AT, 4, 1);
     (void)aegis_frame_release(environment, &handle, NULL);
     (void)aegis_yield(environment, NULL);
 }

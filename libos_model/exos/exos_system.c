@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kernel_model/common/system.h"
+#include "kernel_model/exo/aegis_user.h"
 #include "kernel_model/exo/slice.h"
 #include "libos_model/exos/exos.h"
 
@@ -124,7 +125,7 @@ static void measured_main(struct aegis_environment *environment) {
         environment->request = ledger_begin(system->meter.ledger, app, LEDGER_SERVICE, sim_now());
         (void)aegis_user_work(environment, app);
         system->profile.exos.loop.uses++;
-        r3000_execute(system->aegis->cpu, system->profile.exos.loop.cycles);
+        aegis_user_execute(system->measured, system->profile.exos.loop.cycles);
         for (size_t i = 0; i < system->plan.count; i++) {
             system->plan.sequence[i]->run(&system->base);
         }
@@ -136,16 +137,16 @@ static void measured_main(struct aegis_environment *environment) {
     }
 }
 
-static enum r3000_resume measured_exception(struct aegis_environment *environment,
+static enum aegis_resume measured_exception(struct aegis_environment *environment,
                                             const struct aegis_exception *exception) {
     struct exos_system *system = environment->state;
-    enum r3000_resume resume = R3000_SKIP;
-    const bool past_library = system->own_handler && exception->code == R3000_MOD;
+    enum aegis_resume resume = AEGIS_SKIP;
+    const bool past_library = system->own_handler && exception->code == AEGIS_CAUSE_PROTECTION;
     if (!past_library && exos_vm_fault(&system->vm, exception, &resume)) {
         return resume;
     }
     if (exos_peers_fault(system, exception)) {
-        return R3000_RETRY;
+        return AEGIS_RETRY;
     }
     return exos_skip(environment, &system->profile.exos);
 }

@@ -2,6 +2,7 @@
  * (Appel and Li, "Virtual Memory Primitives for User Programs", ASPLOS 1991). */
 #include <stdlib.h>
 
+#include "kernel_model/exo/aegis_user.h"
 #include "libos_model/exos/exos.h"
 #include "sim/random.h"
 
@@ -11,14 +12,14 @@ static struct exos_system *system_of(struct operations *base) {
 
 static bool touch(struct exos_system *system, uint64_t index) {
     uint32_t value = 0;
-    return r3000_load(system->aegis->cpu, exos_vm_page(index), 4, &value);
+    return aegis_user_load(system->measured, exos_vm_page(index), 4, &value);
 }
 
 /* ---- prepared ---- */
 
 static void dirty_all(struct exos_system *system) {
     for (uint64_t i = 0; i < system->vm.pages; i++) {
-        (void)r3000_store(system->aegis->cpu, exos_vm_page(i), 4, 1);
+        (void)aegis_user_store(system->measured, exos_vm_page(i), 4, 1);
     }
 }
 
@@ -96,12 +97,12 @@ static void swap(uint32_t *a, uint32_t *b) {
 }
 
 /* The page that was accessible is protected, and the one that trapped is not any more. */
-static enum r3000_resume exchange(struct exos_vm *vm, uint32_t address) {
+static enum aegis_resume exchange(struct exos_vm *vm, uint32_t address) {
     struct exos_system *system = vm->context;
     exos_vm_protect(vm, exos_vm_page(system->last_unprotected), 1, AEGIS_NO_ACCESS);
     exos_vm_protect(vm, address, 1, AEGIS_READ_WRITE);
     system->last_unprotected = (address - EXOS_DATA_AT) / AEGIS_PAGE;
-    return R3000_RETRY;
+    return AEGIS_RETRY;
 }
 
 /* All but page 0 are protected. */
@@ -127,9 +128,9 @@ void exos_run_appel1(struct operations *base) {
     (void)touch(system, (system->last_unprotected + other) % system->plan.pages);
 }
 
-static enum r3000_resume unprotect(struct exos_vm *vm, uint32_t address) {
+static enum aegis_resume unprotect(struct exos_vm *vm, uint32_t address) {
     exos_vm_protect(vm, address, 1, AEGIS_READ_WRITE);
-    return R3000_RETRY;
+    return AEGIS_RETRY;
 }
 
 enum error_code exos_prepare_appel2(struct operations *base, struct error *error) {
@@ -163,7 +164,7 @@ void exos_run_cycle(struct operations *base) {
     struct exos_system *system = system_of(base);
     const uint64_t page = system->scanned++ % system->plan.pages;
     uint32_t number = 0;
-    const bool there = r3000_load(system->aegis->cpu, exos_vm_page(page), 4, &number);
+    const bool there = aegis_user_load(system->measured, exos_vm_page(page), 4, &number);
     SIM_ASSERT(there && number == page);
     exos_paging_use(&system->paging, page);
 }
@@ -173,14 +174,14 @@ void exos_run_cycle(struct operations *base) {
 static uint32_t heap_load(void *context, uint64_t page) {
     const struct exos_system *system = context;
     uint32_t value = 0;
-    const bool there = r3000_load(system->aegis->cpu, exos_vm_page(page), 4, &value);
+    const bool there = aegis_user_load(system->measured, exos_vm_page(page), 4, &value);
     SIM_ASSERT(there);
     return value;
 }
 
 static void heap_store(void *context, uint64_t page, uint32_t value) {
     const struct exos_system *system = context;
-    const bool there = r3000_store(system->aegis->cpu, exos_vm_page(page), 4, value);
+    const bool there = aegis_user_store(system->measured, exos_vm_page(page), 4, value);
     SIM_ASSERT(there);
 }
 

@@ -1,11 +1,12 @@
 #include "libos_model/exos/ipc.h"
 
+#include "kernel_model/exo/aegis_user.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/slice.h"
 #include "kernel_model/exo/transfer.h"
 
-/* s0 to s7, fp, gp, sp, ra: what a procedure keeps for its caller. */
-enum { CALLEE_SAVED = 12, RING_HEAD = 0, RING_TAIL = 4, RING_DATA = 8, WORD = 4 };
+/* A ring: whose words lie where in it. */
+enum { RING_HEAD = 0, RING_TAIL = 4, RING_DATA = 8, WORD = 4 };
 /* A leaf of the library that calls on keeps ra and three of its own. */
 enum { FRAME_WORDS = 4 };
 /* The library's and the caller's words, in the upper half of the stack's page. */
@@ -29,32 +30,33 @@ const struct param exos_ipc_cost_params[] = {
     {0}};
 
 static void step(struct exos_ipc *ipc, struct cost *cost) {
-    cost->uses++;
-    r3000_execute(ipc->environment->aegis->cpu, cost->cycles);
+    aegis_user_step(ipc->environment, cost);
 }
 
 static uint32_t load(struct exos_ipc *ipc, uint32_t address) {
     uint32_t value = 0;
-    (void)r3000_load(ipc->environment->aegis->cpu, address, WORD, &value);
+    (void)aegis_user_load(ipc->environment, address, WORD, &value);
     return value;
 }
 
 static void store(struct exos_ipc *ipc, uint32_t address, uint32_t value) {
-    (void)r3000_store(ipc->environment->aegis->cpu, address, WORD, value);
+    (void)aegis_user_store(ipc->environment, address, WORD, value);
 }
 
 /* Registers to the stack, and back. */
 static void save(struct exos_ipc *ipc, uint32_t words) {
+    const struct aegis_registers *names = aegis_register_names(ipc->environment);
     for (uint32_t i = 0; i < words; i++) {
-        store(ipc, EXOS_STACK_AT + WORD * (ipc->depth + i), ipc->environment->aegis->cpu->registers[R3000_RA - i]);
+        aegis_user_save_register(ipc->environment, EXOS_STACK_AT + names->bytes * (ipc->depth + i), names->saved[i]);
     }
     ipc->depth += words;
 }
 
 static void restore(struct exos_ipc *ipc, uint32_t words) {
+    const struct aegis_registers *names = aegis_register_names(ipc->environment);
     ipc->depth -= words;
     for (uint32_t i = 0; i < words; i++) {
-        ipc->environment->aegis->cpu->registers[R3000_RA - i] = load(ipc, EXOS_STACK_AT + WORD * (ipc->depth + i));
+        aegis_user_restore_register(ipc->environment, EXOS_STACK_AT + names->bytes * (ipc->depth + i), names->saved[i]);
     }
 }
 
@@ -108,9 +110,8 @@ enum error_code exos_ipc_connect(struct exos_ipc *first, struct exos_ipc *second
 }
 
 bool exos_ipc_fault(struct exos_ipc *ipc, const struct aegis_exception *exception) {
-    struct r3000 *cpu = ipc->environment->aegis->cpu;
-    const uint32_t page = exception->bad_address & R3000_HI_VPN;
-    const bool missing = exception->code == R3000_TLBL || exception->code == R3000_TLBS;
+    const uint32_t page = exception->bad_address & AEGIS_PAGE_MASK;
+    const bool missing = exception->code == AEGIS_CAUSE_MISS_LOAD || exception->code == AEGIS_CAUSE_MISS_STORE;
     const struct exo_handle *handle = page == EXOS_STACK_AT                     ? &ipc->stack_handle
                                       : page == ipc->shared                     ? &ipc->page_handle
                                       : ipc->theirs != 0 && page == ipc->theirs ? &ipc->theirs_handle
@@ -119,9 +120,7 @@ bool exos_ipc_fault(struct exos_ipc *ipc, const struct aegis_exception *exceptio
         return false;
     }
     const bool bound = aegis_tlb_insert(ipc->environment, page, handle, handle != &ipc->theirs_handle, NULL) == OK;
-    for (uint32_t i = 0; i < 3; i++) {
-        (void)r3000_load(cpu, AEGIS_SAVE_AREA_AT + AEGIS_SAVE_SCRATCH + 4 * i, 4, &cpu->registers[R3000_T0 + i]);
-    }
+    aegis_user_restore_scratch(ipc->environment);
     return bound;
 }
 
@@ -130,7 +129,7 @@ bool exos_ipc_fault(struct exos_ipc *ipc, const struct aegis_exception *exceptio
 void exos_ipc_yield(struct exos_ipc *ipc) {
     ipc->yields++;
     step(ipc, &ipc->costs->yield_stub);
-    save(ipc, CALLEE_SAVED);
+    save(ipc, aegis_register_names(ipc->environment)->saved_count);
     if (!ipc->serves) { /* the other works for what waits for it */
         ipc->other->request = ipc->environment->request;
     }
@@ -138,7 +137,7 @@ void exos_ipc_yield(struct exos_ipc *ipc) {
     if (!ipc->serves) {
         ipc->other->request = NULL;
     }
-    restore(ipc, CALLEE_SAVED);
+    restore(ipc, aegis_register_names(ipc->environment)->saved_count);
 }
 
 /* ---- a counter ---- */
@@ -239,15 +238,14 @@ uint32_t exos_pipe_read(struct exos_ipc *ipc, enum exos_shared ring, uint32_t *w
 /* ---- a remote procedure ---- */
 
 enum error_code exos_call(struct exos_ipc *ipc, uint32_t procedure, bool trusting) {
-    struct r3000 *cpu = ipc->environment->aegis->cpu;
     step(ipc, &ipc->costs->client_stub);
     if (!trusting) {
-        save(ipc, CALLEE_SAVED);
+        save(ipc, aegis_register_names(ipc->environment)->saved_count);
     }
-    cpu->registers[R3000_A0] = procedure;
+    aegis_set_register(ipc->environment, aegis_register_names(ipc->environment)->message[0], procedure);
     const enum error_code code = aegis_transfer(ipc->environment, ipc->other->environment->number, AEGIS_SYNCHRONOUS);
     if (!trusting) {
-        restore(ipc, CALLEE_SAVED);
+        restore(ipc, aegis_register_names(ipc->environment)->saved_count);
     }
     return code;
 }

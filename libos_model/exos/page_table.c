@@ -1,22 +1,23 @@
 #include "libos_model/exos/page_table.h"
 
+#include "kernel_model/exo/aegis_user.h"
+
 enum { LINEAR_BYTES = 4, HASHED_BYTES = 8 };
 
 static void step(struct exos_vm *vm, struct cost *cost) {
-    cost->uses++;
-    r3000_execute(vm->environment->aegis->cpu, cost->cycles);
+    aegis_user_step(vm->environment, cost);
 }
 
 /* The table lies in guaranteed pages of its own: it is always there. */
 uint32_t exos_table_get(struct exos_vm *vm, uint32_t entry) {
     uint32_t value = 0;
-    const bool there = r3000_load(vm->environment->aegis->cpu, entry, 4, &value);
+    const bool there = aegis_user_load(vm->environment, entry, 4, &value);
     SIM_ASSERT(there);
     return value;
 }
 
 void exos_table_set(struct exos_vm *vm, uint32_t entry, uint32_t value) {
-    const bool there = r3000_store(vm->environment->aegis->cpu, entry, 4, value);
+    const bool there = aegis_user_store(vm->environment, entry, 4, value);
     SIM_ASSERT(there);
 }
 
@@ -35,13 +36,13 @@ uint64_t exos_table_size(struct exos_vm *vm, uint64_t pages) {
 /* Knuth's multiplicative hash (The Art of Computer Programming, vol. 3, 6.4): the upper
  * bits of the product with 2^32 divided by the golden ratio. */
 static uint64_t hash(const struct exos_vm *vm, uint32_t address) {
-    const uint32_t product = (address >> R3000_PAGE_BITS) * UINT32_C(2654435769);
+    const uint32_t product = (address >> AEGIS_PAGE_BITS) * UINT32_C(2654435769);
     return ((uint64_t)product * vm->capacity) >> 32;
 }
 
 /* Linear probing. A tag of 0 is an empty entry: page 0 is never mapped. */
 static uint32_t hashed_entry(struct exos_vm *vm, uint32_t address, bool make) {
-    const uint32_t page = address & R3000_HI_VPN;
+    const uint32_t page = address & AEGIS_PAGE_MASK;
     uint64_t slot = hash(vm, address);
     step(vm, &vm->costs->page_walk);
     for (uint64_t i = 0; i < vm->capacity; i++) {

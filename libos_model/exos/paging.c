@@ -1,4 +1,5 @@
 #include "libos_model/exos/paging.h"
+#include "kernel_model/exo/aegis_user.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@ const char *const exos_victim_names[] = {"lru", "clock", "own", NULL};
 
 static void step(struct exos_paging *paging, struct cost *cost) {
     cost->uses++;
-    r3000_execute(paging->vm->environment->aegis->cpu, cost->cycles);
+    aegis_user_execute(paging->vm->environment, cost->cycles);
 }
 
 static uint8_t *stored(struct exos_paging *paging, uint64_t page) {
@@ -48,11 +49,11 @@ static uint64_t choose_slot(struct exos_paging *paging) {
 }
 
 /* The clock's: a page whose right to read the hand took is used. */
-static enum r3000_resume mark_used(struct exos_vm *vm, uint32_t address) {
+static enum aegis_resume mark_used(struct exos_vm *vm, uint32_t address) {
     struct exos_paging *paging = vm->context;
     paging->referenced[paging->slot_of[(address - EXOS_DATA_AT) / AEGIS_PAGE]] = true;
     exos_vm_protect(vm, address, 1, AEGIS_READ_WRITE);
-    return R3000_RETRY;
+    return AEGIS_RETRY;
 }
 
 /* ---- a page leaves, a page comes ---- */
@@ -102,7 +103,7 @@ static bool bring(struct exos_paging *paging, uint64_t page, uint64_t slot) {
 /* One that was never filled, or one that a page was discarded from; else a page leaves. */
 static uint64_t take_slot(struct exos_paging *paging) {
     if (paging->empty > 0) {
-        r3000_execute(paging->vm->environment->aegis->cpu, STACK);
+        aegis_user_execute(paging->vm->environment, STACK);
         return paging->empty_slots[--paging->empty];
     }
     if (paging->resident < paging->frames) {
@@ -123,14 +124,14 @@ static bool on_absent(struct exos_vm *vm, uint32_t address) {
 }
 
 void exos_paging_use(struct exos_paging *paging, uint64_t page) {
-    r3000_execute(paging->vm->environment->aegis->cpu, 1);
+    aegis_user_execute(paging->vm->environment, 1);
     paging->used = page;
 }
 
 void exos_paging_discard(struct exos_paging *paging, uint64_t page) {
     struct exos_vm *vm = paging->vm;
     const uint64_t slot = paging->slot_of[page];
-    r3000_execute(vm->environment->aegis->cpu, STACK);
+    aegis_user_execute(vm->environment, STACK);
     paging->blank[page] = true;
     if (slot != UINT64_MAX) {
         give_frame_back(paging, page, exos_table_entry(vm, exos_vm_page(page), false));

@@ -1,4 +1,5 @@
 #include "libos_model/exos/stride.h"
+#include "kernel_model/exo/aegis_user.h"
 
 #include "kernel_model/exo/slice.h"
 #include "libos_model/exos/exos.h"
@@ -30,7 +31,7 @@ static void stride_main(struct aegis_environment *environment) {
         const size_t index = least(stride);
         struct stride_client *client = &stride->clients[index];
         stride->costs->stride_pick.uses++;
-        r3000_execute(environment->aegis->cpu, stride->costs->stride_pick.cycles);
+        aegis_user_execute(environment, stride->costs->stride_pick.cycles);
         const sim_time before = client->environment->used;
         client->slices++;
         if (aegis_yield(environment, client->environment) != OK) {

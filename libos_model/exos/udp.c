@@ -1,4 +1,5 @@
 #include "libos_model/exos/udp.h"
+#include "kernel_model/exo/aegis_user.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,17 +30,17 @@ const struct param exos_udp_cost_params[] = {
 
 static void step(struct exos_udp *udp, struct cost *cost, uint64_t times) {
     cost->uses += times;
-    r3000_execute(udp->environment->aegis->cpu, cost->cycles * times);
+    aegis_user_execute(udp->environment, cost->cycles * times);
 }
 
 static uint32_t load(struct exos_udp *udp, uint32_t address) {
     uint32_t value = 0;
-    (void)r3000_load(udp->environment->aegis->cpu, address, WORD, &value);
+    (void)aegis_user_load(udp->environment, address, WORD, &value);
     return value;
 }
 
 static void store(struct exos_udp *udp, uint32_t address, uint32_t value) {
-    (void)r3000_store(udp->environment->aegis->cpu, address, WORD, value);
+    (void)aegis_user_store(udp->environment, address, WORD, value);
 }
 
 /* ---- opening ---- */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "kernel_model/exo/aegis_user.h"
 #include "libos_model/exos/page_table.h"
 #include "libos_model/exos/paging.h"
 #include "sim/random.h"
@@ -49,8 +50,7 @@ const struct param exos_vm_cost_params[] = {
     {0}};
 
 static void step(struct exos_vm *vm, struct cost *cost) {
-    cost->uses++;
-    r3000_execute(vm->environment->aegis->cpu, cost->cycles);
+    aegis_user_step(vm->environment, cost);
 }
 
 /* ---- making it ---- */
@@ -205,25 +205,18 @@ void exos_vm_clean(struct exos_vm *vm, uint32_t address) {
 
 /* ---- exceptions ---- */
 
-static void restore_scratch(struct exos_vm *vm) {
-    struct r3000 *cpu = vm->environment->aegis->cpu;
-    for (uint32_t i = 0; i < 3; i++) {
-        (void)r3000_load(cpu, AEGIS_SAVE_AREA_AT + AEGIS_SAVE_SCRATCH + 4 * i, 4, &cpu->registers[R3000_T0 + i]);
-    }
-}
-
-static enum r3000_resume trap(struct exos_vm *vm, uint32_t address) {
+static enum aegis_resume trap(struct exos_vm *vm, uint32_t address) {
     vm->traps++;
     step(vm, &vm->costs->trap);
-    const enum r3000_resume resume = vm->on_trap != NULL ? vm->on_trap(vm, address) : R3000_SKIP;
-    restore_scratch(vm);
+    const enum aegis_resume resume = vm->on_trap != NULL ? vm->on_trap(vm, address) : AEGIS_SKIP;
+    aegis_user_restore_scratch(vm->environment);
     return resume;
 }
 
-bool exos_vm_fault(struct exos_vm *vm, const struct aegis_exception *exception, enum r3000_resume *resume) {
-    const bool write = exception->code == R3000_MOD || exception->code == R3000_TLBS;
+bool exos_vm_fault(struct exos_vm *vm, const struct aegis_exception *exception, enum aegis_resume *resume) {
+    const bool write = exception->code == AEGIS_CAUSE_PROTECTION || exception->code == AEGIS_CAUSE_MISS_STORE;
     const uint32_t address = exception->bad_address;
-    if (exception->code != R3000_TLBL && !write) {
+    if (exception->code != AEGIS_CAUSE_MISS_LOAD && !write) {
         return false;
     }
     uint32_t entry = exos_table_entry(vm, address, false);
@@ -244,11 +237,11 @@ bool exos_vm_fault(struct exos_vm *vm, const struct aegis_exception *exception, 
         vm->dirtied++;
         exos_table_set(vm, entry, pte | EXOS_PTE_DIRTY);
     }
-    vm->misses += exception->code != R3000_MOD ? 1 : 0;
+    vm->misses += exception->code != AEGIS_CAUSE_PROTECTION ? 1 : 0;
     const uint64_t index = (address - EXOS_DATA_AT) / AEGIS_PAGE;
     const bool bound = aegis_tlb_insert(vm->environment, address, &vm->handles[index],
                                         write || (dirty && (pte & EXOS_PTE_WRITE) != 0), NULL) == OK;
-    restore_scratch(vm);
-    *resume = R3000_RETRY;
+    aegis_user_restore_scratch(vm->environment);
+    *resume = AEGIS_RETRY;
     return bound;
 }

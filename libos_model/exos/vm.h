@@ -48,7 +48,7 @@ enum { EXOS_PTE_MAPPED = 1, EXOS_PTE_READ = 2, EXOS_PTE_WRITE = 4, EXOS_PTE_DIRT
 
 struct exos_vm;
 /* The application's handler of a protection trap. */
-typedef enum r3000_resume exos_trap_handler(struct exos_vm *vm, uint32_t address);
+typedef enum aegis_resume exos_trap_handler(struct exos_vm *vm, uint32_t address);
 
 /* Makes a page that is not mapped so, in the page table and vm->handles. False: there is no such page. */
 typedef bool exos_absent_handler(struct exos_vm *vm, uint32_t address);
@@ -86,7 +86,7 @@ void exos_vm_protect(struct exos_vm *vm, uint32_t address, uint64_t pages, enum 
 
 /* The exception, if it is about a page of the table: a miss is bound again, a first store
  * marks the page, anything else goes to on_trap. False: it is none of these pages. */
-bool exos_vm_fault(struct exos_vm *vm, const struct aegis_exception *exception, enum r3000_resume *resume);
+bool exos_vm_fault(struct exos_vm *vm, const struct aegis_exception *exception, enum aegis_resume *resume);
 
 static inline uint32_t exos_vm_page(uint64_t index) {
     return EXOS_DATA_AT + (uint32_t)index * AEGIS_PAGE;

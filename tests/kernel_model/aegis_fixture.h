@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hw/r3000/r3000.h"
 #include "kernel_model/common/system.h"
 #include "kernel_model/exo/aegis.h"
+#include "kernel_model/exo/aegis_user.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/revocation.h"
 #include "kernel_model/exo/slice.h"
@@ -59,7 +61,7 @@ static inline void fixture_make(void) {
     fixture_costs_load(&diagnostics);
     aegis = aegis_create(machine, &config, &costs, &error);
     cr_assert_not_null(aegis, "%s", error.text);
-    cpu = aegis->cpu;
+    cpu = aegis->r3000;
 }
 
 static inline struct aegis_environment *fixture_environment(const char *name, const struct aegis_program *program,
@@ -124,12 +126,12 @@ static inline void fixture_compute(struct aegis_environment *environment, sim_ti
 /* What an exception's handler saw, and does. */
 static unsigned handled;
 static struct aegis_exception last_exception;
-static inline enum r3000_resume fixture_skip(struct aegis_environment *environment,
+static inline enum aegis_resume fixture_skip(struct aegis_environment *environment,
                                              const struct aegis_exception *exception) {
     (void)environment;
     handled++;
     last_exception = *exception;
-    return R3000_SKIP;
+    return AEGIS_SKIP;
 }
 /* Yields at the end of its slice, as it should. */
 static inline void fixture_obey(struct aegis_environment *environment, enum aegis_notice notice) {

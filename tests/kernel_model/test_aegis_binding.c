@@ -66,13 +66,13 @@ static void read_only(struct aegis_environment *environment) {
     cr_expect_eq(aegis_tlb_insert(environment, PAGE_X, &own, false, NULL), OK);
     cr_expect(reaches(environment, PAGE_X, &value));
     cr_expect_not(r3000_store(cpu, PAGE_X, 4, 1));
-    cr_expect_eq(last_exception.code, R3000_MOD);
+    cr_expect_eq(last_exception.code, AEGIS_CAUSE_PROTECTION);
     cr_expect_eq(aegis_tlb_insert(environment, PAGE_X, &own, true, NULL), OK, "replaces what was there");
     cr_expect(r3000_store(cpu, PAGE_X, 4, 7));
     cr_expect_eq(memory_read32(machine->memory, physical), 7);
     aegis_tlb_remove(environment, PAGE_X);
     cr_expect_not(reaches(environment, PAGE_X, &value));
-    cr_expect_eq(last_exception.code, R3000_TLBL);
+    cr_expect_eq(last_exception.code, AEGIS_CAUSE_MISS_LOAD);
 }
 Test(aegis_binding, rights_are_those_of_the_entry) {
     run_alice(read_only);
@@ -196,7 +196,7 @@ Test(aegis_binding, the_software_tlb_absorbs_misses_in_18_instructions) {
     run_alice(absorbed);
 }
 
-static enum r3000_resume look_up(struct aegis_environment *environment, const struct aegis_exception *exception) {
+static enum aegis_resume look_up(struct aegis_environment *environment, const struct aegis_exception *exception) {
     handled++;
     const uint32_t index = (exception->bad_address - PAGE_X) / AEGIS_PAGE;
     const struct aegis_frame *frame = environment->frames->next; /* behind the save area */
@@ -204,7 +204,7 @@ static enum r3000_resume look_up(struct aegis_environment *environment, const st
         frame = frame->next;
     }
     cr_expect_eq(aegis_tlb_insert(environment, exception->bad_address, &frame->handle, true, NULL), OK);
-    return R3000_RETRY;
+    return AEGIS_RETRY;
 }
 static void comes_up(struct aegis_environment *environment) {
     uint32_t value = 0;
@@ -304,7 +304,7 @@ static void protect_guaranteed(struct aegis_environment *environment) {
     }
     memory_fill(machine->memory, aegis->stlb.physical, 0, 4096 * 8);
     cr_expect_not(r3000_store(cpu, PAGE_X, 4, 1), "a miss brought the old right back");
-    cr_expect_eq(last_exception.code, R3000_MOD);
+    cr_expect_eq(last_exception.code, AEGIS_CAUSE_PROTECTION);
 }
 Test(aegis_binding, a_guaranteed_page_can_be_protected) {
     run_alice(protect_guaranteed);
@@ -338,11 +338,11 @@ Test(aegis_binding, environments_use_the_same_page_for_different_frames) {
 
 /* Both are cached in the same slot of a software TLB of 64 entries, and the hardware's
  * TLB keeps neither: only the tag tells them apart. */
-static enum r3000_resume bind_again(struct aegis_environment *environment, const struct aegis_exception *exception) {
+static enum aegis_resume bind_again(struct aegis_environment *environment, const struct aegis_exception *exception) {
     handled++;
     cr_expect_eq(aegis_tlb_insert(environment, exception->bad_address, &environment->frames->next->handle, true, NULL),
                  OK);
-    return R3000_RETRY;
+    return AEGIS_RETRY;
 }
 static void same_slot(struct aegis_environment *environment) {
     uint64_t physical = 0;

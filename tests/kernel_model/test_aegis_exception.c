@@ -4,7 +4,7 @@
 static struct aegis_environment *alice;
 
 static void run(void (*main)(struct aegis_environment *environment),
-                enum r3000_resume (*exception)(struct aegis_environment *environment,
+                enum aegis_resume (*exception)(struct aegis_environment *environment,
                                                const struct aegis_exception *exception)) {
     static struct aegis_program program;
     program = (struct aegis_program){.name = "alice", .main = main, .exception = exception, .notice = fixture_obey};
@@ -20,7 +20,7 @@ static uint64_t instructions_at_handler;
 static sim_time time_at_handler;
 static uint32_t save_area_word[3];
 
-static enum r3000_resume look(struct aegis_environment *environment, const struct aegis_exception *exception) {
+static enum aegis_resume look(struct aegis_environment *environment, const struct aegis_exception *exception) {
     time_at_handler = fixture_now();
     instructions_at_handler = cpu->counters.instructions;
     for (uint32_t i = 0; i < 3; i++) {
@@ -45,7 +45,7 @@ static void unaligned(struct aegis_environment *environment) {
     cr_expect_eq(sim_clock_cycles(core_clock(cpu->core), time_at_handler - from), 1 + EXCEPTION_CYCLES + 18);
     cr_expect_eq(fixture_cycles(time_at_handler), 0, "and back without the kernel");
     cr_expect_eq(cpu->counters.exceptions[R3000_SYS], rfes);
-    cr_expect(last_exception.code == R3000_ADEL && last_exception.bad_address == PAGE_X + 1);
+    cr_expect(last_exception.code == AEGIS_CAUSE_ADDRESS_LOAD && last_exception.bad_address == PAGE_X + 1);
     for (uint32_t i = 0; i < 3; i++) {
         cr_expect_eq(save_area_word[i], 0x100 + i, "the scratch registers are in the save area");
     }
@@ -59,11 +59,11 @@ static void each_kind(struct aegis_environment *environment) {
     int32_t sum = 0;
     (void)environment;
     cr_expect_not(r3000_add(cpu, INT32_MAX, INT32_MAX, &sum));
-    cr_expect_eq(last_exception.code, R3000_OV);
+    cr_expect_eq(last_exception.code, AEGIS_CAUSE_OVERFLOW);
     cr_expect_not(r3000_coprocessor(cpu, 1));
-    cr_expect_eq(last_exception.code, R3000_CPU);
+    cr_expect_eq(last_exception.code, AEGIS_CAUSE_COPROCESSOR);
     cr_expect_not(r3000_store(cpu, R3000_KSEG0, 4, 1));
-    cr_expect_eq(last_exception.code, R3000_ADES);
+    cr_expect_eq(last_exception.code, AEGIS_CAUSE_ADDRESS_STORE);
 }
 Test(aegis_exception, each_kind_reaches_the_application) {
     run(each_kind, fixture_skip);
@@ -86,12 +86,12 @@ Test(aegis_exception, one_that_nobody_handles_ends_the_environment) {
     cr_expect_eq(exo_capabilities_live(aegis->kernel->capabilities), 0, "with all that it held");
 }
 
-static enum r3000_resume faults_again(struct aegis_environment *environment, const struct aegis_exception *exception) {
+static enum aegis_resume faults_again(struct aegis_environment *environment, const struct aegis_exception *exception) {
     uint32_t value = 0;
     (void)environment, (void)exception;
     handled++;
     (void)r3000_load(cpu, PAGE_X + 1, 4, &value);
-    return R3000_RETRY;
+    return AEGIS_RETRY;
 }
 Test(aegis_exception, a_handler_that_faults_for_ever_ends_the_environment) {
     run(fault, faults_again);

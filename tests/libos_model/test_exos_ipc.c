@@ -82,10 +82,10 @@ Test(exos_ipc, a_pipe_keeps_words_and_order_and_waits_when_it_is_full) {
 /* ---- a counter ---- */
 
 static unsigned misses;
-static enum r3000_resume on_miss(struct aegis_environment *environment, const struct aegis_exception *exception) {
+static enum aegis_resume on_miss(struct aegis_environment *environment, const struct aegis_exception *exception) {
     misses++;
     cr_assert(exos_ipc_fault(environment == near.environment ? &near : &far, exception));
-    return R3000_RETRY;
+    return AEGIS_RETRY;
 }
 
 static void count_even(struct aegis_environment *environment) {
@@ -93,7 +93,7 @@ static void count_even(struct aegis_environment *environment) {
     for (uint32_t i = 0; i < ROUNDS; i++) {
         exos_counter_take(&near, false);
         exos_ipc_yield(&near);
-        (void)r3000_load(environment->aegis->cpu, EXOS_SHARED_AT + EXOS_SHARED_COUNTER, 4, &counter);
+        (void)r3000_load(environment->aegis->r3000, EXOS_SHARED_AT + EXOS_SHARED_COUNTER, 4, &counter);
         cr_assert_eq(counter, 2 * (i + 1), "the other did not count");
     }
     finished++;
@@ -117,14 +117,14 @@ Test(exos_ipc, a_counter_is_counted_on_by_turns) {
 static void clobber(struct aegis_environment *environment) {
     do {
         for (unsigned i = 0; i < 12; i++) {
-            environment->aegis->cpu->registers[R3000_RA - i] = CLOBBERED;
+            environment->aegis->r3000->registers[R3000_RA - i] = CLOBBERED;
         }
     } while (exos_reply(&far) == OK);
 }
 
 static uint64_t call_once(struct aegis_environment *environment, bool trusting) {
     const sim_time from = fixture_now();
-    environment->aegis->cpu->registers[R3000_SP] = SECRET;
+    environment->aegis->r3000->registers[R3000_SP] = SECRET;
     cr_assert_eq(exos_call(&near, 1, trusting), OK);
     return fixture_cycles(from);
 }
@@ -132,9 +132,9 @@ static uint64_t call_once(struct aegis_environment *environment, bool trusting) 
 static void call_both_ways(struct aegis_environment *environment) {
     (void)call_once(environment, false); /* the stack's page comes into the TLB */
     const uint64_t careful = call_once(environment, false);
-    cr_expect_eq(environment->aegis->cpu->registers[R3000_SP], SECRET, "a register that was to be kept is lost");
+    cr_expect_eq(environment->aegis->r3000->registers[R3000_SP], SECRET, "a register that was to be kept is lost");
     const uint64_t trusting = call_once(environment, true);
-    cr_expect_eq(environment->aegis->cpu->registers[R3000_SP], CLOBBERED, "who trusts finds what the server left");
+    cr_expect_eq(environment->aegis->r3000->registers[R3000_SP], CLOBBERED, "who trusts finds what the server left");
     cr_expect_geq(careful, trusting + 2 * 12, "twelve registers were stored and loaded");
     finished++;
 }
@@ -151,7 +151,7 @@ static void count_and_evict(struct aegis_environment *environment) {
         exos_counter_take(&near, false);
         exos_ipc_yield(&near);
         for (unsigned entry = 0; entry < R3000_TLB_ENTRIES_MAX; entry++) {
-            environment->aegis->cpu->tlb[entry] = (struct r3000_tlb_entry){R3000_KSEG0 | entry << R3000_PAGE_BITS, 0};
+            environment->aegis->r3000->tlb[entry] = (struct r3000_tlb_entry){R3000_KSEG0 | entry << R3000_PAGE_BITS, 0};
         }
     }
     finished++;
@@ -176,13 +176,13 @@ static void stop(struct aegis_environment *environment) {
     }
 }
 
-static enum r3000_resume skip_theirs(struct aegis_environment *environment, const struct aegis_exception *exception) {
+static enum aegis_resume skip_theirs(struct aegis_environment *environment, const struct aegis_exception *exception) {
     struct exos_ipc *own = environment == near.environment ? &near : &far;
-    return exos_ipc_fault(own, exception) ? R3000_RETRY : fixture_skip(environment, exception);
+    return exos_ipc_fault(own, exception) ? AEGIS_RETRY : fixture_skip(environment, exception);
 }
 
 static void read_from_a_stranger(struct aegis_environment *environment) {
-    struct r3000 *of = environment->aegis->cpu;
+    struct r3000 *of = environment->aegis->r3000;
     uint32_t words[4] = {1, 2, 3, 4};
     cr_expect_not(r3000_store(of, near.theirs + EXOS_SHARED_REPLIES, 4, 8), "the other's page can be written");
     exos_pipe_write(&near, EXOS_SHARED_REQUESTS, words, 4);
@@ -194,7 +194,7 @@ static void read_from_a_stranger(struct aegis_environment *environment) {
 
 /* More than a ring holds, then what is true. */
 static void lie(struct aegis_environment *environment) {
-    struct r3000 *of = environment->aegis->cpu;
+    struct r3000 *of = environment->aegis->r3000;
     const uint32_t secret = SECRET;
     uint32_t words[4] = {0};
     cr_expect_eq(exos_pipe_read(&far, EXOS_SHARED_REQUESTS, words, 4), 4);

@@ -13,8 +13,8 @@ static void (*scenario)(void);
 static uint64_t pages;
 static bool finished;
 
-static enum r3000_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
-    enum r3000_resume resume = R3000_SKIP;
+static enum aegis_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
+    enum aegis_resume resume = AEGIS_SKIP;
     if (!exos_vm_fault(&vm, exception, &resume)) {
         return fixture_skip(environment, exception);
     }

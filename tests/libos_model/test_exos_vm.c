@@ -11,8 +11,8 @@ static void (*scenario)(void);
 static unsigned traps;
 static bool finished;
 
-static enum r3000_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
-    enum r3000_resume resume = R3000_SKIP;
+static enum aegis_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
+    enum aegis_resume resume = AEGIS_SKIP;
     if (!exos_vm_fault(&vm, exception, &resume)) {
         return fixture_skip(environment, exception);
     }
@@ -54,10 +54,10 @@ static bool store(uint64_t page, uint32_t value) {
 
 /* ---- protection ---- */
 
-static enum r3000_resume count_trap(struct exos_vm *of, uint32_t address) {
+static enum aegis_resume count_trap(struct exos_vm *of, uint32_t address) {
     (void)of, (void)address;
     traps++;
-    return R3000_SKIP;
+    return AEGIS_SKIP;
 }
 
 static void protect_and_unprotect(void) {
