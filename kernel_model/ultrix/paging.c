@@ -243,8 +243,8 @@ enum error_code ultrix_paging_begin(struct ultrix_paging *paging, struct ultrix_
 }
 
 void ultrix_paging_visit_stats(const struct ultrix_paging *paging, const struct stats_sink *sink) {
-    stats_counter(sink, "ultrix.vm", "pages_in", paging->counters.in);
-    stats_counter(sink, "ultrix.vm", "pages_out", paging->counters.out);
+    stats_counter(sink, "paging", "pages_in", paging->counters.in); /* named alike on every system */
+    stats_counter(sink, "paging", "pages_out", paging->counters.out);
     stats_counter(sink, "ultrix.vm", "scans", paging->counters.scans);
     stats_counter(sink, "ultrix.vm", "free_reclaims", paging->counters.reclaims);
     stats_counter(sink, "ultrix.vm", "zero_filled", paging->counters.filled);

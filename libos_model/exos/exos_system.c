@@ -224,6 +224,8 @@ static void visit_stats(const struct operations *base, const struct stats_sink *
     stats_counter(sink, "exos.vm", "hash_probes", system->vm.probes);
     stats_counter(sink, "exos.vm", "pages_in", system->paging.in);
     stats_counter(sink, "exos.vm", "pages_out", system->paging.out);
+    stats_counter(sink, "paging", "pages_in", system->paging.in); /* named alike on every system */
+    stats_counter(sink, "paging", "pages_out", system->paging.out);
     stats_counter(sink, "exos.udp", "refused", system->udp.refused);
     progress_visit_stats(&system->progress, sink);
 }
