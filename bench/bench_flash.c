@@ -5,11 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "bench/apart.h"
 #include "hw/media/media.h"
 #include "sim/config.h"
 #include "sim/random.h"
@@ -23,9 +20,6 @@ struct run {
     uint64_t commands;
     enum media_operation operation;
     bool has_ledger, has_firmware;
-};
-struct measured {
-    double per_s, ns, cpu_ns, events, iops, setup_s, peak_mb;
 };
 struct load {
     struct media *media;
@@ -51,12 +45,6 @@ static void done(struct media_command *command) {
     }
 }
 
-static double seconds(clockid_t clock) {
-    struct timespec now;
-    (void)clock_gettime(clock, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static struct media *make(const struct run *run, const char *file, struct config **config) {
     struct diagnostics diagnostics;
     char setting[64];
@@ -75,13 +63,14 @@ static struct media *make(const struct run *run, const char *file, struct config
 }
 
 /* In a process of its own, since there is one simulation in each. */
-static void measure(const struct run *run, const char *file, struct measured *out) {
+static void measure(const void *argument, const char *file, struct bench_speed *out) {
+    const struct run *run = argument;
     static const struct ledger_declaration controller = {"nvme", NULL, "Controller", "media"};
     struct config *config;
     struct load *load = calloc(1, sizeof *load);
     const ledger_component owner = ledger_declare(&controller);
     media_declare_components();
-    const double before = seconds(CLOCK_MONOTONIC);
+    const struct bench_clock begun = bench_clock_now();
     load->media = make(run, file, &config);
     if (load->media == NULL) {
         exit(1);
@@ -93,47 +82,19 @@ static void measure(const struct run *run, const char *file, struct measured *ou
         load->ledger = ledger_create("read");
         ledger_record(load->ledger, true);
     }
-    const double from = seconds(CLOCK_MONOTONIC), cpu_from = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    const struct bench_clock ready = bench_clock_now();
     for (unsigned i = 0; i < run->depth; i++) {
         load->commands[i] = (struct media_command){
             .operation = run->operation, .length_bytes = BLOCK_BYTES, .owner = owner, .done = done, .context = load};
         submit(load, &load->commands[i]);
     }
     sim_run(SIM_TIME_MAX);
-    const double took = seconds(CLOCK_MONOTONIC) - from, cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_from,
-                 commands = (double)run->commands;
-    struct rusage usage;
-    (void)getrusage(RUSAGE_SELF, &usage);
-    *out = (struct measured){commands / took,
-                             1e9 * took / commands,
-                             1e9 * cpu / commands,
-                             (double)sim_events_run() / commands,
-                             commands / ((double)sim_now() / (double)SIM_S),
-                             from - before,
-                             (double)usage.ru_maxrss / 1e3};
+    *out = bench_speed_since(begun, ready, run->commands);
     media_free(load->media);
     ledger_free(load->ledger);
     random_stream_free(load->stream);
     config_free(config);
     free(load);
-}
-
-static bool measure_apart(const struct run *run, const char *file, struct measured *out) {
-    int ends[2];
-    if (pipe(ends) != 0) {
-        return false;
-    }
-    const pid_t child = fork();
-    if (child == 0) {
-        struct measured measured;
-        measure(run, file, &measured);
-        _exit(write(ends[1], &measured, sizeof measured) == sizeof measured ? 0 : 1);
-    }
-    (void)close(ends[1]);
-    const bool good = child > 0 && read(ends[0], out, sizeof *out) == sizeof *out;
-    (void)close(ends[0]);
-    (void)waitpid(child, NULL, 0);
-    return good;
 }
 
 int main(int argc, char *argv[]) {
@@ -155,15 +116,12 @@ int main(int argc, char *argv[]) {
     (void)printf("%-34s %12s %9s %9s %10s %12s %9s %9s\n", "4 KiB random, 8 channels", "I/Os/wall s", "ns/I/O",
                  "CPU ns", "events/I/O", "simulated/s", "set-up s", "peak MB");
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
-        struct measured best = {0}, one;
-        for (int repeat = 0; repeat < REPEATS; repeat++) {
-            if (!measure_apart(&runs[i], file, &one)) {
-                return 1;
-            }
-            best = one.per_s > best.per_s ? one : best;
+        struct bench_speed best;
+        if (!bench_best(measure, &runs[i], file, REPEATS, false, &best)) {
+            return 1;
         }
         (void)printf("%-34s %12.0f %9.0f %9.0f %10.2f %12.0f %9.2f %9.1f\n", runs[i].name, best.per_s, best.ns,
-                     best.cpu_ns, best.events, best.iops, best.setup_s, best.peak_mb);
+                     best.cpu_ns, best.events, best.simulated_per_s, best.setup_s, best.peak_mb);
         (void)fflush(stdout);
     }
     return 0;

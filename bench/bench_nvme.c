@@ -7,11 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "bench/apart.h"
 #include "experiment/drive_load.h"
 #include "experiment/system_types.h"
 #include "hw/nvme/nvme.h"
@@ -28,10 +25,6 @@ struct run {
     uint64_t commands;
     bool has_core, has_ledger;
 };
-struct measured {
-    double per_s, cpu_per_s, cpu_ns, events, iops, setup_s, peak_mb;
-};
-
 /* The bare host: a queue pair in memory, and a watch on the next completion's line. */
 struct host {
     struct machine *machine;
@@ -156,17 +149,12 @@ static struct machine *make(const struct run *run, const char *file) {
     return machine;
 }
 
-static double seconds(clockid_t clock) {
-    struct timespec now;
-    (void)clock_gettime(clock, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* In a process of its own, since there is one simulation in each; it ends with it. */
-static void measure(const struct run *run, const char *file, struct measured *out) {
+static void measure(const void *argument, const char *file, struct bench_speed *out) {
+    const struct run *run = argument;
     static struct host host;
     system_types_declare_components();
-    const double before = seconds(CLOCK_MONOTONIC);
+    const struct bench_clock begun = bench_clock_now();
     host.machine = make(run, file);
     if (host.machine == NULL || (!run->has_core && !boot(&host, run))) {
         exit(1);
@@ -185,7 +173,7 @@ static void measure(const struct run *run, const char *file, struct measured *ou
             ledger_record(ledger, true);
         }
     }
-    const double from = seconds(CLOCK_MONOTONIC), cpu_from = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    const struct bench_clock ready = bench_clock_now();
     if (run->has_core) {
         drive_load_start(load, ledger, counted, &count);
         sim_run(SIM_TIME_MAX);
@@ -193,35 +181,7 @@ static void measure(const struct run *run, const char *file, struct measured *ou
         run_bare(&host, run);
         count.done = host.done;
     }
-    const double took = seconds(CLOCK_MONOTONIC) - from, cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_from,
-                 commands = (double)count.done;
-    struct rusage usage;
-    (void)getrusage(RUSAGE_SELF, &usage);
-    *out = (struct measured){commands / took,
-                             commands / cpu,
-                             1e9 * cpu / commands,
-                             (double)sim_events_run() / commands,
-                             commands / ((double)sim_now() / (double)SIM_S),
-                             from - before,
-                             (double)usage.ru_maxrss / 1e3};
-}
-
-static bool measure_apart(const struct run *run, const char *file, struct measured *out) {
-    int ends[2];
-    if (pipe(ends) != 0) {
-        return false;
-    }
-    const pid_t child = fork();
-    if (child == 0) {
-        struct measured measured;
-        measure(run, file, &measured);
-        _exit(write(ends[1], &measured, sizeof measured) == sizeof measured ? 0 : 1);
-    }
-    (void)close(ends[1]);
-    const bool good = child > 0 && read(ends[0], out, sizeof *out) == sizeof *out;
-    (void)close(ends[0]);
-    (void)waitpid(child, NULL, 0);
-    return good;
+    *out = bench_speed_since(begun, ready, count.done);
 }
 
 int main(int argc, char *argv[]) {
@@ -239,15 +199,12 @@ int main(int argc, char *argv[]) {
     (void)printf("%-34s %12s %12s %9s %10s %12s %9s %9s\n", "4 KiB random, NVMe, 8 channels", "I/Os/wall s",
                  "I/Os/CPU s", "CPU ns", "events/I/O", "simulated/s", "set-up s", "peak MB");
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
-        struct measured best = {0}, one;
-        for (int repeat = 0; repeat < REPEATS; repeat++) {
-            if (!measure_apart(&runs[i], file, &one)) {
-                return 1;
-            }
-            best = one.cpu_per_s > best.cpu_per_s ? one : best;
+        struct bench_speed best;
+        if (!bench_best(measure, &runs[i], file, REPEATS, true, &best)) {
+            return 1;
         }
         (void)printf("%-34s %12.0f %12.0f %9.0f %10.2f %12.0f %9.2f %9.1f\n", runs[i].name, best.per_s, best.cpu_per_s,
-                     best.cpu_ns, best.events, best.iops, best.setup_s, best.peak_mb);
+                     best.cpu_ns, best.events, best.simulated_per_s, best.setup_s, best.peak_mb);
         (void)fflush(stdout);
     }
     return 0;

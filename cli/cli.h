@@ -78,6 +78,11 @@ int cli_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* "; did you mean '<nearest>'?" into `out`, or "". */
 void cli_suggest(const char *word, const char *const *candidates, char *out, size_t out_bytes);
 
+/* ---- width.c ---- */
+/* How wide a table on stdout may be, in characters: COLUMNS if it is set, else the
+ * terminal's width, else 120. */
+size_t cli_width(void);
+
 /* ---- places.c ---- */
 /* The files NAME.yaml of a folder that comes with the program, by name. */
 enum { CLI_NAMES_MAX = 512 };

@@ -56,7 +56,7 @@ static void print_speed(const struct run_summary *summary, FILE *out) {
 
 static int show(const struct run_summary *summary, bool plots) {
     struct error error = {0};
-    if (report_print(summary->folder, stdout, &error) != OK) {
+    if (report_print(summary->folder, cli_width(), stdout, &error) != OK) {
         return failed(&error);
     }
     (void)printf("\nresults: %s\n", summary->folder);
@@ -199,8 +199,8 @@ int cli_report(const struct cli_arguments *arguments) {
     }
     struct error error = {0};
     const char *system = arguments->word_count > 1 ? arguments->words[1] : "";
-    const enum error_code code =
-        detail ? report_print_detail(folder, system, stdout, &error) : report_print(folder, stdout, &error);
+    const enum error_code code = detail ? report_print_detail(folder, system, cli_width(), stdout, &error)
+                                        : report_print(folder, cli_width(), stdout, &error);
     return code == OK ? CLI_OK : failed(&error);
 }
 

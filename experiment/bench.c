@@ -234,28 +234,6 @@ enum error_code bench_run(struct bench *bench, struct error *error) {
 
 /* ---- results ---- */
 
-struct unused_visit {
-    FILE *out;
-    const struct plan_point *point;
-};
-
-static void visit_cost(void *context, const char *key, const struct cost *cost) {
-    const struct unused_visit *visit = context;
-    if (cost->uses == 0) {
-        results_write_unused(visit->out, visit->point, key);
-    }
-}
-
-static void write_drops(FILE *out, const struct bench *bench) {
-    const struct ledger_drop *drops;
-    const size_t count = ledger_drops(bench->ledger, &drops);
-    for (size_t i = 0; i < count; i++) {
-        char name[160];
-        (void)snprintf(name, sizeof name, "drops in %s: %s", ledger_component_name(drops[i].owner), drops[i].reason);
-        results_write_counter(out, bench->point, "ledger", name, drops[i].count);
-    }
-}
-
 static void write_spans(FILE *out, const struct bench *bench) {
     const char *names[SPANS_MAX];
     struct spans spans;
@@ -283,7 +261,7 @@ void bench_visit_stats(const struct bench *bench, const struct stats_sink *sink)
 
 void bench_write_end(FILE *out, const struct bench *bench) {
     results_write_counter(out, bench->point, "ledger", "in flight at the end", bench->live);
-    write_drops(out, bench);
-    struct unused_visit visit = {out, bench->point};
-    bench->system->ops->visit_costs(bench->system, visit_cost, &visit);
+    results_write_drops(out, bench->point, bench->ledger);
+    struct results_sink sink = {out, bench->point, sim_now()};
+    bench->system->ops->visit_costs(bench->system, results_visit_cost, &sink);
 }

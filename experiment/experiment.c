@@ -9,6 +9,7 @@
 #include "experiment/papers.h"
 #include "experiment/plan.h"
 #include "experiment/plot.h"
+#include "experiment/report_internal.h"
 #include "sim/error.h"
 
 const struct param plan_run_params[] = {
@@ -31,7 +32,7 @@ static const char *const kinds[] = {"network", "dma", "classify", "storage", "ke
 static const char *const root_keys[] = {"name",    "title",    "machine", "network", "workload", "also",
                                         "systems", "matrix",   "run",     "report",  "plot",     "kind",
                                         "dma",     "classify", "kernel",  "drive",   "only",     NULL};
-static const char *const report_keys[] = {"rows", "paper", "table", NULL};
+static const char *const report_keys[] = {"rows", "counters", "paper", "table", NULL};
 enum { PAPER_TABLES_MAX = 64 }; /* among which a suggestion is looked for */
 
 void plan_resolve_path(const struct config_node *node, char *out, size_t out_bytes) {
@@ -203,6 +204,9 @@ static void read_report(struct experiment *experiment, struct diagnostics *diagn
     }
     for (size_t i = 0; rows != NULL && i < rows->count; i++) {
         experiment->rows[experiment->row_count++] = config_text(rows->children[i], "");
+    }
+    if (config_get(report, "counters") != NULL) {
+        (void)report_check_counters(config_get(report, "counters"), diagnostics);
     }
     if (config_get(report, "paper") != NULL) {
         check_published(report, diagnostics);

@@ -70,11 +70,13 @@ struct run_summary {
 enum error_code experiment_run(const struct experiment *experiment, const struct run_options *options,
                                struct run_summary *summary, struct error *error);
 
-/* Prints what a results folder holds as tables: the breakdown by the report's rows
- * with the published values and errors, latency, throughput. */
-enum error_code report_print(const char *folder, FILE *out, struct error *error);
+/* Prints what a results folder holds as tables: latency, throughput, the counters that the
+ * report names, and the published values with errors. Tables are at most `width`
+ * characters wide (0: as wide as they are), in blocks of columns where they would be wider. */
+enum error_code report_print(const char *folder, size_t width, FILE *out, struct error *error);
 /* The breakdown down to the last component, of one system ("" for all). */
-enum error_code report_print_detail(const char *folder, const char *system, FILE *out, struct error *error);
+enum error_code report_print_detail(const char *folder, const char *system, size_t width, FILE *out,
+                                    struct error *error);
 
 /* Runs every published figure that the model covers, of one paper or of all
  * (papers NULL), prints one table, and writes <folder>/validation.csv. */

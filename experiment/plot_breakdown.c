@@ -114,15 +114,8 @@ static void wrap(char *label) {
 
 /* Returns how many lines it has. */
 static size_t write_group_label(const struct breakdown *self, size_t group, FILE *settings) {
-    const size_t row = self->groups[group];
     char label[PLOT_TEXT_BYTES], name[PLOT_TEXT_BYTES];
-    int axes[ROWS_MAX];
-    plot_label(self->plot, csv_table_cell(&self->table, row, self->system), label, sizeof label);
-    const size_t count = plot_axes(&self->table, axes, ROWS_MAX);
-    for (size_t i = 0; i < count; ++i) {
-        const size_t used = strlen(label);
-        (void)snprintf(label + used, sizeof label - used, "\n%s", csv_table_cell(&self->table, row, axes[i]));
-    }
+    plot_place_label(self->plot, &self->table, self->groups[group], -1, "\n", label, sizeof label);
     wrap(label);
     (void)snprintf(name, sizeof name, "group_label[%zu]", group + 1);
     gnuplot_set_text(settings, name, label);

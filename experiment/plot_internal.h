@@ -22,6 +22,7 @@ struct plot_entry {
     const char *name, *title;
     const char *x, *y, *xlabel, *ylabel, *unit, *relative_to;
     int xscale, yscale; /* enum plot_scale */
+    bool deviations;
     const struct config_node *rows, *labels, *where, *published;
 };
 
@@ -50,6 +51,11 @@ const char *plot_published_unit(const struct plot_published *published);
 /* How a system, component or column is called in a plot: what the entry's `labels`
  * says, else the component's own label, else the name with blanks for underscores. */
 void plot_label(const struct plot *plot, const char *name, char *out, size_t out_bytes);
+/* What a row of results is of: its system and its place on the matrix's columns `axes` but
+ * for `except` (-1: none), each by its label in the entry's `labels` or as it is written.
+ * Left out: a system whose label is "", and a column that the entry's `where` fixes. */
+void plot_place_label(const struct plot *plot, const struct csv_table *table, size_t row, int except,
+                      const char *separator, char *out, size_t out_bytes);
 /* The number that, times a value of `column`, gives it in `unit`; 0 if that does
  * not fit. "completed_per_s" and "kpps": 0.001. */
 double plot_unit_scale(const char *column, const char *unit);

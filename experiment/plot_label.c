@@ -22,6 +22,33 @@ void plot_label(const struct plot *plot, const char *name, char *out, size_t out
     }
 }
 
+/* A column of which `where` takes one value alone tells nothing apart. */
+static bool is_fixed(const struct plot *plot, const char *column) {
+    const struct config_node *wanted = config_get(plot->entry.where, column);
+    return wanted != NULL && wanted->kind == CONFIG_SCALAR;
+}
+
+static void append(const char *text, const char *separator, char *out, size_t out_bytes) {
+    const size_t used = strlen(out);
+    if (text[0] != '\0') {
+        (void)snprintf(out + used, out_bytes - used, "%s%s", used > 0 ? separator : "", text);
+    }
+}
+
+void plot_place_label(const struct plot *plot, const struct csv_table *table, size_t row, int except,
+                      const char *separator, char *out, size_t out_bytes) {
+    enum { AXES_MAX = 64 };
+    int axes[AXES_MAX];
+    const size_t count = plot_axes(table, axes, AXES_MAX);
+    plot_label(plot, csv_table_cell(table, row, csv_table_column(table, "system")), out, out_bytes);
+    for (size_t i = 0; i < count; ++i) {
+        const char *value = csv_table_cell(table, row, axes[i]);
+        if (axes[i] != except && !is_fixed(plot, table->columns[axes[i]])) {
+            append(config_text(config_get(plot->entry.labels, value), value), separator, out, out_bytes);
+        }
+    }
+}
+
 /* What a column's ending says that it is in, and what that can be shown as. The
  * first unit of an ending is its default. */
 static const struct plot_unit {

@@ -76,7 +76,8 @@ static enum error_code find_columns(struct lines *self, struct error *error) {
     self->system = csv_table_column(&self->table, "system");
     self->x = csv_table_column(&self->table, entry->x);
     self->y = csv_table_column(&self->table, self->column);
-    self->deviation = strcmp(self->column, "mean_ns") == 0 ? csv_table_column(&self->table, "stddev_ns") : -1;
+    const bool has_deviation = entry->deviations && strcmp(self->column, "mean_ns") == 0;
+    self->deviation = has_deviation ? csv_table_column(&self->table, "stddev_ns") : -1;
     const char *missing = self->system < 0 ? "system" : self->x < 0 ? entry->x : self->y < 0 ? self->column : NULL;
     if (missing != NULL) {
         return error_set(error, ERR_CONFIG, "plot %s: %s has no column '%s'", entry->name, self->path, missing);
@@ -256,14 +257,7 @@ static void write_published(struct lines *self, size_t index, FILE *data) {
 /* "Linux", and what else tells the line apart: "Linux, 64 B". */
 static void write_series_label(const struct lines *self, size_t index, FILE *settings) {
     char label[PLOT_TEXT_BYTES], name[PLOT_TEXT_BYTES];
-    const size_t row = self->series[index].first;
-    plot_label(self->plot, csv_table_cell(&self->table, row, self->system), label, sizeof label);
-    for (size_t i = 0; i < self->axis_count; ++i) {
-        const size_t used = strlen(label);
-        if (self->axes[i] != self->x) {
-            (void)snprintf(label + used, sizeof label - used, ", %s", csv_table_cell(&self->table, row, self->axes[i]));
-        }
-    }
+    plot_place_label(self->plot, &self->table, self->series[index].first, self->x, ", ", label, sizeof label);
     (void)snprintf(name, sizeof name, "series_label[%zu]", index + 1);
     gnuplot_set_text(settings, name, label);
 }

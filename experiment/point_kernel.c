@@ -287,34 +287,17 @@ static enum error_code simulate(struct kernel_bench *bench, struct error *error)
 
 /* ---- results ---- */
 
-struct unused_visit {
-    FILE *out;
-    const struct plan_point *point;
-};
-
-static void visit_cost(void *context, const char *key, const struct cost *cost) {
-    const struct unused_visit *visit = context;
-    if (cost->uses == 0) {
-        results_write_unused(visit->out, visit->point, key);
-    }
-}
-
-/* Back to back, unless some were lost: then what was completed in the time. */
+/* Back to back; in a given time, what was completed and what was lost in it. */
 static void write_throughput(FILE *out, const struct kernel_bench *bench) {
     const struct ledger_drop *drops = NULL;
     const size_t count = ledger_drops(bench->ledger, &drops);
-    uint64_t dropped = 0;
-    for (size_t i = 0; i < count; i++) {
-        char name[96];
-        (void)snprintf(name, sizeof name, "drops in %s: %s", ledger_component_name(drops[i].owner), drops[i].reason);
-        results_write_counter(out, bench->point, "ledger", name, drops[i].count);
-        dropped += drops[i].count;
-    }
     double completed_per_s = 1 / (histogram_mean(ledger_latency(bench->ledger)) / 1e15), dropped_per_s = 0;
     if (bench->point->run.duration > 0) {
         const double time_s = (double)(sim_now() - bench->since) / 1e15;
         completed_per_s = (double)ledger_completed(bench->ledger) / time_s;
-        dropped_per_s = (double)dropped / time_s;
+        for (size_t i = 0; i < count; i++) {
+            dropped_per_s += (double)drops[i].count / time_s;
+        }
     }
     results_write_throughput(out, bench->point, completed_per_s + dropped_per_s, completed_per_s, dropped_per_s, 0);
 }
@@ -333,8 +316,8 @@ static void write_results(FILE *out, struct kernel_bench *bench) {
         link_visit_stats(bench->wire, &stats_sink);
     }
     bench->system->ops->visit_stats(bench->system, &stats_sink);
-    struct unused_visit visit = {out, point};
-    bench->system->ops->visit_costs(bench->system, visit_cost, &visit);
+    results_write_drops(out, point, bench->ledger);
+    bench->system->ops->visit_costs(bench->system, results_visit_cost, &sink);
 }
 
 enum error_code point_kernel_run(const struct plan_point *point, FILE *out, uint64_t *requests, struct error *error) {

@@ -140,8 +140,21 @@ struct stats_sink results_stats_sink(struct results_sink *sink) {
     return (struct stats_sink){sink, sink_counter, sink_usage};
 }
 
-void results_write_unused(FILE *out, const struct plan_point *point, const char *key) {
-    (void)fprintf(out, "unused\t%s\t%s\n", point->experiment->systems[point->system].name, key);
+void results_visit_cost(void *sink, const char *key, const struct cost *cost) {
+    const struct results_sink *to = sink;
+    if (cost->uses == 0) {
+        (void)fprintf(to->out, "unused\t%s\t%s\n", to->point->experiment->systems[to->point->system].name, key);
+    }
+}
+
+void results_write_drops(FILE *out, const struct plan_point *point, const struct ledger *ledger) {
+    const struct ledger_drop *drops;
+    const size_t count = ledger_drops(ledger, &drops);
+    for (size_t i = 0; i < count; i++) {
+        char name[160];
+        (void)snprintf(name, sizeof name, "drops in %s: %s", ledger_component_name(drops[i].owner), drops[i].reason);
+        results_write_counter(out, point, "ledger", name, drops[i].count);
+    }
 }
 
 void results_write_warning(FILE *out, const struct plan_point *point, const char *text) {

@@ -1,229 +1,167 @@
-/* Tables on a terminal from a results folder. */
+/* report.c: tables on a terminal from a results folder. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "experiment/csv_table.h"
 #include "experiment/experiment.h"
-#include "experiment/papers.h"
-#include "experiment/plan.h"
+#include "experiment/plot_internal.h"
+#include "experiment/report_internal.h"
+#include "experiment/text_table.h"
 
-enum { FIGURES_MAX = 512, NAME_WIDTH = 20, COLUMN_WIDTH = 30 };
+/* ---- what was measured ---- */
 
-static const char *const bold_on = "", *const bold_off = "";
+/* A column of results, as one reads it. */
+struct measure {
+    const char *column, *head;
+    double scale;
+};
 
-static void rule(FILE *out, size_t columns) {
-    for (size_t i = 0; i < NAME_WIDTH + columns * COLUMN_WIDTH; i++) {
-        (void)fputc('-', out);
+/* Three, or as many as its smallest value needs to show three digits. */
+static int decimals_of(const struct csv_table *csv, const struct measure *measure) {
+    enum { LEAST = 3, MOST = 6 };
+    double smallest = INFINITY;
+    for (size_t row = 0; row < csv->row_count; row++) {
+        const double value = fabs(measure->scale * csv_table_number(csv, row, csv_table_column(csv, measure->column)));
+        smallest = value > 0 && value < smallest ? value : smallest;
     }
-    (void)fputc('\n', out);
+    const int digits = isinf(smallest) ? LEAST : 2 - (int)floor(log10(smallest));
+    return digits < LEAST ? LEAST : digits > MOST ? MOST : digits;
 }
 
-static const struct paper_figure *figure_at(const struct paper_figure *figures, size_t count, const char *column,
-                                            const char *row) {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(figures[i].column, column) == 0 && strcmp(figures[i].row, row) == 0) {
-            return &figures[i];
-        }
+/* What is 0 everywhere was none of the experiment's business; where as much was done as was
+ * offered, the next column says it. */
+static bool is_idle(const struct csv_table *csv, const struct measure *measure) {
+    const int column = csv_table_column(csv, measure->column);
+    const int next = measure[1].column != NULL ? csv_table_column(csv, measure[1].column) : column;
+    bool nothing = true, same = next != column;
+    for (size_t row = 0; (nothing || same) && row < csv->row_count; row++) {
+        const double value = csv_table_number(csv, row, column);
+        nothing = nothing && value == 0;
+        same = same && value == csv_table_number(csv, row, next);
     }
-    return NULL;
+    return nothing || same;
 }
 
-static void print_cell(FILE *out, const struct paper_figure *figure) {
-    char cell[64] = "-";
-    if (figure != NULL && isnan(figure->simulated)) {
-        (void)snprintf(cell, sizeof cell, "%8s  %8.4g  %7s", "none", figure->published, "");
-    } else if (figure != NULL) {
-        char difference[24] = "";
-        if (!isnan(figure->error_percent)) {
-            (void)snprintf(difference, sizeof difference, "%+.1f %%", figure->error_percent);
-        }
-        const int decimals = fabs(figure->published) >= 1000 ? 0 : fabs(figure->published) >= 100 ? 1 : 2;
-        (void)snprintf(cell, sizeof cell, "%8.*f %8.*f %9s", decimals, figure->simulated, decimals, figure->published,
-                       difference);
+static void fill(struct text_table *table, const struct csv_table *csv, const struct measure *measures) {
+    enum { AXES_MAX = 16, MEASURES_MAX = 8 };
+    int axes[AXES_MAX], decimals[MEASURES_MAX];
+    bool shown[MEASURES_MAX];
+    const size_t axis_count = plot_axes(csv, axes, AXES_MAX);
+    text_table_column(table, TEXT_TABLE_KEY, NULL, "system");
+    for (size_t i = 0; i < axis_count; i++) {
+        text_table_column(table, TEXT_TABLE_KEY, NULL, csv->columns[axes[i]]);
     }
-    (void)fprintf(out, "%*s", COLUMN_WIDTH, cell);
-}
-
-/* The distinct rows or columns, in order of appearance. */
-static size_t distinct(const struct paper_figure *figures, size_t count, bool columns, const char *out[],
-                       size_t capacity) {
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        const char *text = columns ? figures[i].column : figures[i].row;
-        size_t k = 0;
-        while (k < found && strcmp(out[k], text) != 0) {
-            k++;
-        }
-        if (k == found && found < capacity) {
-            out[found++] = text;
+    for (size_t i = 0; measures[i].column != NULL; i++) {
+        shown[i] = !is_idle(csv, &measures[i]);
+        decimals[i] = decimals_of(csv, &measures[i]);
+        if (shown[i]) {
+            text_table_column(table, TEXT_TABLE_NUMBER, NULL, measures[i].head);
         }
     }
-    return found;
-}
-
-static void print_table(FILE *out, const struct paper *paper, size_t table, const struct paper_figure *figures,
-                        size_t count) {
-    const char *columns[32], *rows[64];
-    const size_t column_count = distinct(figures, count, true, columns, 32);
-    const size_t row_count = distinct(figures, count, false, rows, 64);
-    const char *use = figures[0].calibration ? "calibrated" : "predicted";
-    for (size_t i = 1; i < count; i++) {
-        use = figures[i].calibration != figures[0].calibration ? "part calibrated, part predicted" : use;
-    }
-    (void)fprintf(out, "\n%s%s%s\n%s; %s, %s\n\n", bold_on, paper_table_title(paper, table), bold_off,
-                  paper_title(paper), figures[0].unit, use);
-    (void)fprintf(out, "%-*s", NAME_WIDTH, "");
-    for (size_t c = 0; c < column_count; c++) {
-        (void)fprintf(out, "%*s", COLUMN_WIDTH, columns[c]);
-    }
-    (void)fprintf(out, "\n%-*s", NAME_WIDTH, "");
-    for (size_t c = 0; c < column_count; c++) {
-        char head[64];
-        (void)snprintf(head, sizeof head, "%8s %8s %9s", "simul.", "publ.", "error");
-        (void)fprintf(out, "%*s", COLUMN_WIDTH, head);
-    }
-    (void)fputc('\n', out);
-    rule(out, column_count);
-    for (size_t r = 0; r < row_count; r++) {
-        (void)fprintf(out, "%-*s", NAME_WIDTH, rows[r]);
-        for (size_t c = 0; c < column_count; c++) {
-            print_cell(out, figure_at(figures, count, columns[c], rows[r]));
+    for (size_t row = 0; row < csv->row_count; row++) {
+        text_table_cell(table, csv_table_cell(csv, row, csv_table_column(csv, "system")));
+        for (size_t i = 0; i < axis_count; i++) {
+            text_table_cell(table, csv_table_cell(csv, row, axes[i]));
         }
-        (void)fputc('\n', out);
+        for (size_t i = 0; measures[i].column != NULL; i++) {
+            if (shown[i]) {
+                const int column = csv_table_column(csv, measures[i].column);
+                text_table_number(table, measures[i].scale * csv_table_number(csv, row, column), decimals[i]);
+            }
+        }
     }
 }
 
-static enum error_code print_published(const struct config *config, const char *folder, FILE *out,
-                                       struct error *error) {
-    const struct config_node *report = config_get(config_root((struct config *)(uintptr_t)config), "report");
-    const struct config_node *path_node = config_get(report, "paper");
-    const char *table_name = config_text(config_get(report, "table"), NULL);
-    if (path_node == NULL || table_name == NULL) {
-        return OK;
-    }
+static void print_measures(FILE *out, size_t width, const char *folder, const char *name, const char *title,
+                           const struct measure *measures) {
     char path[1200];
-    struct diagnostics diagnostics;
-    diagnostics_init(&diagnostics);
-    paper_find(folder, config_text(path_node, ""), path, sizeof path);
-    struct paper *paper = paper_load(path, &diagnostics);
-    diagnostics_free(&diagnostics);
-    if (paper == NULL) {
-        return error_set(error, ERR_NOT_FOUND, "the paper %s is not found from here", config_text(path_node, ""));
-    }
-    const size_t table = paper_table_find(paper, table_name);
-    struct paper_figure figures[FIGURES_MAX];
-    enum error_code code = OK;
-    if (table == paper_tables(paper)) {
-        code = error_set(error, ERR_NOT_FOUND, "%s has no table '%s'", paper_name(paper), table_name);
-    } else {
-        const size_t count = paper_figures(paper, table, folder, figures, FIGURES_MAX, error);
-        if (count > 0) {
-            print_table(out, paper, table, figures, count < FIGURES_MAX ? count : FIGURES_MAX);
-        } else {
-            code = ERR_IO;
-        }
-    }
-    paper_free(paper);
-    return code;
-}
-
-static void print_csv_summary(FILE *out, const char *folder, const char *name, const char *title,
-                              const char *const *columns, const double *scales, const char *const *heads) {
-    char path[1200];
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     struct csv_table csv;
     struct error ignored = {0};
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     if (csv_table_read(path, &csv, &ignored) != OK) {
         return;
     }
     if (csv.row_count > 0) {
-        (void)fprintf(out, "\n%s\n", title);
-        const int first = csv_table_column(&csv, "system");
-        /* system and the matrix's columns stand before the first of ours. */
-        const int last = csv_table_column(&csv, columns[0]) - 1;
-        const int stop = last >= 0 ? last : first;
-        for (int column = first; column <= stop; column++) {
-            const bool own = strcmp(csv.columns[column], "requests") == 0;
-            if (!own) {
-                (void)fprintf(out, "%-*s ", column == first ? 27 : 13, csv.columns[column]);
-            }
-        }
-        for (size_t i = 0; heads[i] != NULL; i++) {
-            (void)fprintf(out, "%12s", heads[i]);
-        }
-        (void)fputc('\n', out);
-        for (size_t row = 0; row < csv.row_count; row++) {
-            for (int column = first; column <= stop; column++) {
-                if (strcmp(csv.columns[column], "requests") != 0) {
-                    (void)fprintf(out, "%-*s ", column == first ? 27 : 13, csv_table_cell(&csv, row, column));
-                }
-            }
-            for (size_t i = 0; columns[i] != NULL; i++) {
-                (void)fprintf(out, "%12.3f",
-                              csv_table_number(&csv, row, csv_table_column(&csv, columns[i])) * scales[i]);
-            }
-            (void)fputc('\n', out);
-        }
+        struct text_table *table = text_table_create();
+        fill(table, &csv, measures);
+        (void)fprintf(out, "\n%s\n\n", title);
+        text_table_print(table, out, width);
+        text_table_free(table);
     }
     csv_table_free(&csv);
 }
 
-enum error_code report_print(const char *folder, FILE *out, struct error *error) {
+enum error_code report_print(const char *folder, size_t width, FILE *out, struct error *error) {
+    static const struct measure latency[] = {{"mean_ns", "mean us", 0.001},  {"stddev_ns", "sigma us", 0.001},
+                                             {"p50_ns", "p50 us", 0.001},    {"p99_ns", "p99 us", 0.001},
+                                             {"p999_ns", "p99.9 us", 0.001}, {NULL, NULL, 0}};
+    static const struct measure rates[] = {{"offered_per_s", "offered k/s", 0.001},
+                                           {"completed_per_s", "done k/s", 0.001},
+                                           {"dropped_per_s", "dropped k/s", 0.001},
+                                           {"bytes_per_s", "Gbit/s", 8e-9},
+                                           {NULL, NULL, 0}};
     char path[1200];
     (void)snprintf(path, sizeof path, "%s/config.yaml", folder);
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     struct config *config = config_load(path, &diagnostics);
+    diagnostics_free(&diagnostics);
     if (config == NULL) {
-        diagnostics_free(&diagnostics);
         return error_set(error, ERR_NOT_FOUND, "%s is no results folder: it has no config.yaml", folder);
     }
+    const struct config_node *report = config_get(config_root(config), "report");
     (void)fprintf(out, "%s\n", config_text(config_get(config_root(config), "title"), folder));
-    static const char *const latency[] = {"mean_ns", "stddev_ns", "p50_ns", "p99_ns", "p999_ns", NULL};
-    static const char *const latency_heads[] = {"mean us", "sigma us", "p50 us", "p99 us", "p99.9 us", NULL};
-    static const double micro[] = {0.001, 0.001, 0.001, 0.001, 0.001};
-    print_csv_summary(out, folder, "latency.csv", "Latency, end to end", latency, micro, latency_heads);
-    static const char *const rate[] = {"offered_per_s", "completed_per_s", "dropped_per_s", "bytes_per_s", NULL};
-    static const char *const rate_heads[] = {"offered k/s", "done k/s", "dropped k/s", "Gbit/s", NULL};
-    static const double kilo[] = {0.001, 0.001, 0.001, 8e-9};
-    print_csv_summary(out, folder, "throughput.csv", "Throughput", rate, kilo, rate_heads);
-    const enum error_code code = print_published(config, folder, out, error);
+    print_measures(out, width, folder, "latency.csv", "Latency, end to end", latency);
+    print_measures(out, width, folder, "throughput.csv", "Throughput", rates);
+    report_print_counters(report, folder, width, out);
+    const enum error_code code = report_print_published(report, folder, width, out, error);
     config_free(config);
-    diagnostics_free(&diagnostics);
     return code;
 }
 
+/* ---- down to the last component ---- */
+
+/* Columns of breakdown.csv: what a row is, and what was measured. */
+static void fill_detail(struct text_table *table, const struct csv_table *csv, const char *system) {
+    static const char *const keys[] = {"point", "system", "component", "kind"};
+    static const struct measure measures[] = {
+        {"mean_ns", "mean ns", 1}, {"p50_ns", "p50 ns", 1}, {"p99_ns", "p99 ns", 1}, {"share_percent", "share %", 1}};
+    enum { KEYS = sizeof keys / sizeof *keys, MEASURES = sizeof measures / sizeof *measures };
+    for (size_t i = 0; i < KEYS; i++) {
+        text_table_column(table, TEXT_TABLE_KEY, NULL, keys[i]);
+    }
+    for (size_t i = 0; i < MEASURES; i++) {
+        text_table_column(table, TEXT_TABLE_NUMBER, NULL, measures[i].head);
+    }
+    for (size_t row = 0; row < csv->row_count; row++) {
+        const char *name = csv_table_cell(csv, row, csv_table_column(csv, "system"));
+        if ((system[0] != '\0' && strcmp(system, name) != 0) ||
+            csv_table_number(csv, row, csv_table_column(csv, "mean_ns")) == 0) {
+            continue;
+        }
+        for (size_t i = 0; i < KEYS; i++) {
+            text_table_cell(table, csv_table_cell(csv, row, csv_table_column(csv, keys[i])));
+        }
+        for (size_t i = 0; i < MEASURES; i++) {
+            text_table_number(table, csv_table_number(csv, row, csv_table_column(csv, measures[i].column)), 3);
+        }
+    }
+}
+
 /* A component's depth cannot be seen in a CSV; the order and the names can. */
-enum error_code report_print_detail(const char *folder, const char *system, FILE *out, struct error *error) {
+enum error_code report_print_detail(const char *folder, const char *system, size_t width, FILE *out,
+                                    struct error *error) {
     char path[1200];
-    (void)snprintf(path, sizeof path, "%s/breakdown.csv", folder);
     struct csv_table csv;
+    (void)snprintf(path, sizeof path, "%s/breakdown.csv", folder);
     const enum error_code code = csv_table_read(path, &csv, error);
     if (code != OK) {
         return code;
     }
-    const int system_column = csv_table_column(&csv, "system");
-    const int component = csv_table_column(&csv, "component");
-    const int kind = csv_table_column(&csv, "kind");
-    const char *point = "";
-    (void)fprintf(out, "%-6s %-26s %-26s %-8s %12s %12s %12s %9s\n", "point", "system", "component", "kind", "mean ns",
-                  "p50 ns", "p99 ns", "share %");
-    for (size_t row = 0; row < csv.row_count; row++) {
-        const char *name = csv_table_cell(&csv, row, system_column);
-        const double mean = csv_table_number(&csv, row, csv_table_column(&csv, "mean_ns"));
-        if ((system[0] != '\0' && strcmp(system, name) != 0) || mean == 0) {
-            continue;
-        }
-        const char *here = csv_table_cell(&csv, row, csv_table_column(&csv, "point"));
-        (void)fprintf(out, "%s", strcmp(point, here) != 0 && point[0] != '\0' ? "\n" : "");
-        point = here;
-        (void)fprintf(out, "%-6s %-26s %-26s %-8s %12.3f %12.3f %12.3f %9.3f\n", here, name,
-                      csv_table_cell(&csv, row, component), csv_table_cell(&csv, row, kind), mean,
-                      csv_table_number(&csv, row, csv_table_column(&csv, "p50_ns")),
-                      csv_table_number(&csv, row, csv_table_column(&csv, "p99_ns")),
-                      csv_table_number(&csv, row, csv_table_column(&csv, "share_percent")));
-    }
+    struct text_table *table = text_table_create();
+    fill_detail(table, &csv, system);
+    text_table_print(table, out, width);
+    text_table_free(table);
     csv_table_free(&csv);
     return OK;
 }

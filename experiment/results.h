@@ -51,8 +51,11 @@ struct results_sink {
 struct stats_sink results_stats_sink(struct results_sink *sink);
 void results_write_counter(FILE *out, const struct plan_point *point, const char *instance, const char *counter,
                            uint64_t value);
-/* A profile's cost that was not charged in this point. */
-void results_write_unused(FILE *out, const struct plan_point *point, const char *key);
+/* Takes a system's costs (`sink` is a struct results_sink) and writes those that were not
+ * charged in this point. */
+void results_visit_cost(void *sink, const char *key, const struct cost *cost);
+/* The requests that a ledger lost, each owner and reason a counter. */
+void results_write_drops(FILE *out, const struct plan_point *point, const struct ledger *ledger);
 void results_write_warning(FILE *out, const struct plan_point *point, const char *text);
 /* The last record: its presence says that the point is finished. */
 void results_write_done(FILE *out, uint64_t events, uint64_t requests, double busy_seconds, uint64_t peak_memory_bytes);

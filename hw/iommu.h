@@ -43,8 +43,15 @@ const struct iommu_config *iommu_configuration(const struct iommu *iommu);
  * Frames for the tables come from `allocate_frame`, which returns a zeroed frame's
  * address or 0. */
 struct iommu_domain;
+/* Where the frames of what is nobody's domain come from: root and context tables, the queue
+ * of invalidations. Of those that are made from then on; without it, from whoever is first to
+ * need one. */
+void iommu_set_allocator(struct iommu *iommu, uint64_t (*allocate_frame)(void *context), void *context);
 struct iommu_domain *iommu_domain_create(struct iommu *iommu, uint64_t (*allocate_frame)(void *context), void *context,
                                          struct error *error);
+/* Ends a domain: functions that it is attached to are blocked, and nothing of its tables is
+ * cached any more, so that their frames may be given back. Its identifier is free again. */
+void iommu_domain_destroy(struct iommu_domain *domain);
 /* Sends a function's requests through a domain; NULL blocks it. Functions start
  * blocked (mode on). Flushes what the IOTLB holds for the function. ERR_EXHAUSTED if
  * no frame is to be had for the context table: the function stays as it was. In mode

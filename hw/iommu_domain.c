@@ -10,33 +10,82 @@ static bool have_frame(uint64_t *frame, uint64_t (*allocate_frame)(void *context
     return *frame != 0;
 }
 
+void iommu_set_allocator(struct iommu *iommu, uint64_t (*allocate_frame)(void *context), void *context) {
+    iommu->allocate_frame = allocate_frame;
+    iommu->allocator = context;
+}
+
+/* The place of a free identifier, less one; behind the last if there is none. */
+static uint32_t free_place(const struct iommu *iommu) {
+    uint32_t place = 0;
+    while (place < iommu->domain_count && iommu->domains[place] != NULL) {
+        place++;
+    }
+    return place;
+}
+
+static bool make_own_tables(struct iommu *iommu, uint64_t (*allocate_frame)(void *context), void *context) {
+    if (iommu->allocate_frame != NULL) {
+        allocate_frame = iommu->allocate_frame;
+        context = iommu->allocator;
+    }
+    return have_frame(&iommu->root_table, allocate_frame, context) &&
+           have_frame(&iommu->queue, allocate_frame, context) &&
+           have_frame(&iommu->queue_status, allocate_frame, context);
+}
+
 struct iommu_domain *iommu_domain_create(struct iommu *iommu, uint64_t (*allocate_frame)(void *context), void *context,
                                          struct error *error) {
-    if (iommu->domain_count == DOMAINS_MAX) {
+    const uint32_t place = free_place(iommu);
+    if (place == DOMAINS_MAX) {
         (void)error_set(error, ERR_EXHAUSTED, "iommu: no domain identifier is left");
         return NULL;
     }
     uint64_t root = 0;
-    if (!have_frame(&iommu->root_table, allocate_frame, context) ||
-        !have_frame(&iommu->queue, allocate_frame, context) ||
-        !have_frame(&iommu->queue_status, allocate_frame, context) || !have_frame(&root, allocate_frame, context)) {
+    if (!make_own_tables(iommu, allocate_frame, context) || !have_frame(&root, allocate_frame, context)) {
         (void)error_set(error, ERR_EXHAUSTED, "iommu: no frame is left for the tables of a domain");
         return NULL;
     }
-    if (iommu->domain_count == iommu->domain_capacity) {
+    if (place == iommu->domain_capacity) {
         iommu->domain_capacity = iommu->domain_capacity == 0 ? 16 : 2 * iommu->domain_capacity;
         iommu->domains = realloc(iommu->domains, iommu->domain_capacity * sizeof(struct iommu_domain *));
         SIM_ASSERT_MSG(iommu->domains != NULL, "out of memory");
     }
     struct iommu_domain *domain = calloc(1, sizeof *domain);
     SIM_ASSERT_MSG(domain != NULL, "out of memory");
-    iommu->domains[iommu->domain_count++] = domain;
+    iommu->domains[place] = domain;
+    iommu->domain_count += place == iommu->domain_count ? 1 : 0;
     *domain = (struct iommu_domain){.iommu = iommu,
                                     .allocate_frame = allocate_frame,
                                     .allocator = context,
                                     .root = root,
-                                    .id = (uint16_t)iommu->domain_count};
+                                    .id = (uint16_t)(place + 1)};
     return domain;
+}
+
+static uint64_t context_address(struct iommu *iommu, uint16_t requester_id, struct iommu_domain *domain);
+
+static bool is_attached(const struct iommu_domain *domain, uint16_t requester_id) {
+    struct iommu *iommu = domain->iommu;
+    const uint64_t at = context_address(iommu, requester_id, NULL);
+    return at != 0 && (memory_read64(iommu->memory, at) & IOMMU_CONTEXT_PRESENT) != 0 &&
+           (memory_read64(iommu->memory, at + 8) >> IOMMU_CONTEXT_DOMAIN_SHIFT & IOMMU_CONTEXT_DOMAIN_MASK) ==
+               domain->id;
+}
+
+void iommu_domain_destroy(struct iommu_domain *domain) {
+    struct iommu *iommu = domain->iommu;
+    for (uint32_t i = 0; i < iommu->function_count; ++i) {
+        if (is_attached(domain, iommu->functions[i].requester_id)) {
+            (void)iommu_attach(iommu, iommu->functions[i].requester_id, NULL);
+        }
+    }
+    if (iommu->config.mode == IOMMU_ON) { /* also what was cached before a function was detached */
+        iommu_queue_domain(iommu, domain->id);
+        (void)iommu_queue_submit(iommu);
+    }
+    iommu->domains[domain->id - 1] = NULL;
+    free(domain);
 }
 
 uint64_t iommu_domain_root(const struct iommu_domain *domain) {
@@ -52,7 +101,10 @@ static uint64_t context_address(struct iommu *iommu, uint16_t requester_id, stru
     const uint64_t at = iommu->root_table + (requester_id >> 8U) * sizeof(struct iommu_root_entry);
     uint64_t entry = memory_read64(iommu->memory, at);
     if ((entry & IOMMU_ROOT_PRESENT) == 0) {
-        const uint64_t frame = domain != NULL ? domain->allocate_frame(domain->allocator) : 0;
+        const bool own = iommu->allocate_frame != NULL;
+        const uint64_t frame = domain == NULL ? 0
+                               : own          ? iommu->allocate_frame(iommu->allocator)
+                                              : domain->allocate_frame(domain->allocator);
         if (frame == 0) {
             return 0;
         }

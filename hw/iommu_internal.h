@@ -47,7 +47,9 @@ struct iommu {
     struct memory *memory;
     struct cache *cache;
     sim_time llc_latency;
-    /* Made with the first domain, from its allocator: */
+    uint64_t (*allocate_frame)(void *context); /* for its own tables; NULL: a domain's allocator */
+    void *allocator;
+    /* Made with the first domain: */
     uint64_t root_table, queue, queue_status;
     uint32_t queue_head, queue_tail, queue_serial;
     uint64_t bindings_epoch;       /* invalidations ever: what was translated before the last may have changed */

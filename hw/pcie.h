@@ -83,7 +83,8 @@ enum { PCIE_BARS = 2, PCIE_MSIX_MAX = 128 };
 struct pcie_function {
     uint16_t requester_id; /* bus, device, function */
     struct device *device;
-    uint32_t number; /* 0: the physical function; n: virtual function n-1 */
+    uint32_t number;  /* 0: the physical function; n: virtual function n-1 */
+    const char *name; /* "nic.pf", "nic.vf0": in statistics; the root's */
     struct pcie_link *link;
     bool bus_master; /* off: it may not DMA */
     uint64_t bar_address[PCIE_BARS], bar_bytes[PCIE_BARS];

@@ -172,7 +172,7 @@ void pcie_function_attach(struct pcie_link *link, struct pcie_function *function
     struct pcie_attached *attached = calloc(1, sizeof *attached);
     SIM_ASSERT(attached != NULL);
     attached->function = function;
-    attached->name = function_name(device, number);
+    function->name = attached->name = function_name(device, number);
     link->functions[number] = attached;
     function->requester_id = (uint16_t)((uint32_t)link->bus << 8U | number);
     function->device = device;

@@ -17,7 +17,7 @@ static enum error_code receive(struct system_thread *base, struct system_socket 
     libos_place_packet(thread, into, packet);
     into->length_bytes = packet->payload_bytes;
     into->peer = (struct system_endpoint){0, 0}; /* it has not looked */
-    into->request = packet->request;
+    into->request = packet->carrier.request;
     cpu_work_for(thread->context, system_components.app, into->request);
     return OK;
 }

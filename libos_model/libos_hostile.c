@@ -101,7 +101,7 @@ static enum error_code foreign_descriptor(struct libos_thread *thread, const str
     const struct nic_tx_descriptor payload = {.address = victim->memory,
                                               .command = victim->memory_bytes | NIC_TX_DTYP_DATA | NIC_TX_DEXT |
                                                          NIC_TX_EOP | NIC_TX_RS | NIC_TX_IFCS};
-    packet->request = NULL;
+    packet->carrier.request = NULL;
     post(thread, &headers, VF_NO_BUFFER); /* reports nothing; the buffer comes back with the last piece */
     post(thread, &payload, packet->buffer);
     return ring_doorbell(thread, NIC_VF_TX_QUEUE_BASE(thread->queue_index), driver->tx_tail);

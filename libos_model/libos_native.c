@@ -17,7 +17,7 @@ static enum error_code receive(struct system_thread *base, struct system_socket 
     libos_place_packet(thread, into, packet);
     into->length_bytes = packet->payload_bytes;
     into->peer = (struct system_endpoint){.address = packet->udp.source_ip, .port = packet->udp.source_port};
-    into->request = packet->request;
+    into->request = packet->carrier.request;
     cpu_work_for(thread->context, system_components.app, into->request);
     return OK;
 }

@@ -19,7 +19,8 @@
 #include "libos_model/libos_profile.h"
 #include "libos_model/vf_driver.h"
 #include "sim/random.h"
-#include "stack/tcp_host.h"
+#include "stack/tcp_alarm.h"
+#include "stack/tcp_carrier.h"
 #include "stack/tcp_stack.h"
 #include "stack/udp_stack.h"
 
@@ -65,12 +66,8 @@ struct libos_packet {
     struct libos_packet *next; /* in a socket's queue */
     uint32_t buffer;
     uint32_t payload_bytes;
-    uint64_t payload; /* physical */
     struct net_udp udp;
-    struct request *request;
-    /* TCP: its place in a stream, and the request that rode on it last. */
-    struct tcp_segment segment;
-    struct request *away;
+    struct tcp_carrier carrier; /* its payload and the request it carries; TCP: its place in the stream */
 };
 
 struct libos_neighbour {
@@ -99,7 +96,8 @@ struct libos_counters {
 struct libos_tcp {
     struct tcp_host host;
     struct tcp_stack stack;
-    struct libos_stream *streams, *expired; /* all; those whose timers are due */
+    struct libos_stream *streams;
+    struct tcp_alarms alarms;
     struct libos_event_set *event_sets;
     uint64_t lines_at[LIBOS_STREAM_STEP_COUNT];
     uint64_t state_next, state_end; /* memory for control blocks */
@@ -147,10 +145,9 @@ struct libos_socket {
 struct libos_stream {
     struct libos_socket socket;
     struct tcp_stream stream;
-    struct sim_event timer;
+    struct tcp_alarm alarm;
     uint64_t state_at; /* physical: the lines of its control block */
-    bool expired;
-    struct libos_stream *next_expired, *next;
+    struct libos_stream *next;
 };
 
 struct libos_event_set {
@@ -243,8 +240,8 @@ void libos_packet_drop(struct libos_thread *thread, struct libos_packet *packet,
 static inline struct libos_stream *libos_stream_of(const struct tcp_stream *stream) {
     return (struct libos_stream *)(void *)((char *)(uintptr_t)stream - offsetof(struct libos_stream, stream));
 }
-static inline struct libos_packet *libos_packet_of(const struct tcp_segment *segment) {
-    return (struct libos_packet *)(void *)((char *)(uintptr_t)segment - offsetof(struct libos_packet, segment));
+static inline struct libos_packet *libos_packet_of(const struct tcp_carrier *carrier) {
+    return (struct libos_packet *)(void *)((char *)(uintptr_t)carrier - offsetof(struct libos_packet, carrier));
 }
 /* ERR_UNSUPPORTED: the profile has no costs for it. */
 enum error_code libos_tcp_open(struct libos_thread *thread);
@@ -258,7 +255,7 @@ void libos_tcp_output(struct libos_thread *thread, struct libos_stream *stream, 
 /* What is due of the thread's timers. */
 void libos_tcp_timers(struct libos_thread *thread);
 static inline bool libos_tcp_timer_is_due(const struct libos_thread *thread) {
-    return thread->tcp != NULL && thread->tcp->expired != NULL;
+    return thread->tcp != NULL && thread->tcp->alarms.first != NULL;
 }
 void libos_stream_charge(struct libos_thread *thread, enum libos_stream_step step);
 

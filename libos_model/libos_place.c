@@ -8,7 +8,7 @@ void libos_place_packet(struct libos_thread *thread, struct system_buffer *buffe
         libos_packet_done(thread, buffer->packet);
     }
     buffer->packet = packet;
-    buffer->physical = packet->payload;
+    buffer->physical = packet->carrier.payload;
     buffer->capacity_bytes = PAYLOAD_BYTES_MAX;
 }
 

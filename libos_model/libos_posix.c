@@ -24,15 +24,15 @@ static enum error_code receive(struct system_thread *base, struct system_socket 
     if (packet == NULL) {
         return ERR_AGAIN;
     }
-    libos_stage(thread, system_components.net_stack_in, packet->request);
+    libos_stage(thread, system_components.net_stack_in, packet->carrier.request);
     libos_charge(thread, LIBOS_socket_receive);
-    libos_stage(thread, system_components.copy_in, packet->request);
+    libos_stage(thread, system_components.copy_in, packet->carrier.request);
     libos_charge(thread, LIBOS_copy_in);
     /* What does not fit is cut off, as recvfrom does. */
     into->length_bytes = packet->payload_bytes < into->capacity_bytes ? packet->payload_bytes : into->capacity_bytes;
-    cpu_copy(thread->context, into->physical, packet->payload, into->length_bytes);
+    cpu_copy(thread->context, into->physical, packet->carrier.payload, into->length_bytes);
     into->peer = (struct system_endpoint){.address = packet->udp.source_ip, .port = packet->udp.source_port};
-    into->request = packet->request;
+    into->request = packet->carrier.request;
     libos_packet_done(thread, packet);
     cpu_work_for(thread->context, system_components.app, into->request);
     return OK;
@@ -53,7 +53,7 @@ static enum error_code send(struct system_thread *base, struct system_socket *ha
     libos_charge(thread, LIBOS_socket_send);
     libos_stage(thread, system_components.copy_out, request);
     libos_charge(thread, LIBOS_copy_out);
-    cpu_copy(thread->context, packet->payload, buffer->physical, buffer->length_bytes);
+    cpu_copy(thread->context, packet->carrier.payload, buffer->physical, buffer->length_bytes);
     buffer->request = NULL;
     return libos_transmit_udp(thread, libos_socket_of(handle), packet, buffer->length_bytes, to, request);
 }

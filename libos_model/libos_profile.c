@@ -167,6 +167,11 @@ const struct param libos_config_params[] = {
         "virtual storage areas that a process may own"),
     ROW("storage_share", PARAM_BYTES, limits.storage_bytes, "1 TiB", NULL, NULL, "bytes of them together"),
     ROW("frame_share", PARAM_INTEGER, limits.frames, "65536", "0", "16777216", "page frames that a process may have"),
+    ROW("table_share", PARAM_INTEGER, limits.table_frames, "16384", "2", "16777216",
+        "page frames that its page tables may take, the processor's and the IOMMU's"),
+    ROW("capability_share", PARAM_INTEGER, limits.capabilities, "16384", "1", "1048576",
+        "capabilities that a process may have or derive; they are reserved for it"),
+    ROW("binding_share", PARAM_INTEGER, limits.bindings, "65536", "0", "16777216", "mappings that a process may have"),
     {0}};
 
 /* What the entry holds beside them. */

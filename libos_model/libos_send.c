@@ -55,7 +55,7 @@ struct libos_packet *libos_packet_take(struct libos_thread *thread, struct reque
         wait_for_transmit(thread, request);
     }
     struct libos_packet *packet = &thread->packets[vf_buffer_take(&thread->driver)];
-    packet->payload = vf_buffer_physical(&thread->driver, packet->buffer) + NET_UDP_HEADERS_BYTES;
+    packet->carrier.payload = vf_buffer_physical(&thread->driver, packet->buffer) + NET_UDP_HEADERS_BYTES;
     return packet;
 }
 
@@ -64,7 +64,7 @@ struct libos_packet *libos_packet_take(struct libos_thread *thread, struct reque
 enum error_code libos_transmit_frame(struct libos_thread *thread, struct libos_packet *packet, uint32_t frame_bytes,
                                      bool tcp, struct request *request) {
     libos_charge(thread, LIBOS_tx_descriptor);
-    packet->request = NULL;
+    packet->carrier.request = NULL;
     vf_tx_protocol(&thread->driver, thread->context, tcp);
     const enum error_code code = vf_tx_send(&thread->driver, thread->context, packet->buffer, frame_bytes, request);
     thread->counters.sent += code == OK;

@@ -75,7 +75,7 @@ void libos_sockets_free(struct libos_thread *thread) {
 /* ---- input ---- */
 
 void libos_packet_done(struct libos_thread *thread, struct libos_packet *packet) {
-    packet->request = NULL;
+    packet->carrier.request = NULL;
     vf_buffer_give(&thread->driver, packet->buffer);
 }
 
@@ -85,7 +85,7 @@ void libos_packet_drop(struct libos_thread *thread, struct libos_packet *packet,
                        const char *reason) {
     cpu_run(thread->context);
     cpu_work_for(thread->context, vf_components.housekeeping, NULL);
-    ledger_abandon(packet->request, reason, sim_now());
+    ledger_abandon(packet->carrier.request, reason, sim_now());
     libos_packet_done(thread, packet);
     ++*counter;
 }
@@ -129,7 +129,7 @@ static struct libos_socket *demultiplex(struct libos_thread *thread, struct libo
         libos_packet_drop(thread, packet, &thread->counters.bad_packets, net_verdict_text(verdict));
         return NULL;
     }
-    packet->payload = frame + offset;
+    packet->carrier.payload = frame + offset;
     packet->payload_bytes = packet->udp.payload_bytes;
     libos_charge(thread, LIBOS_demultiplex);
     struct libos_socket *socket = find_socket(thread, packet->udp.destination_port);
@@ -145,7 +145,7 @@ static struct libos_socket *demultiplex(struct libos_thread *thread, struct libo
 static void input(struct libos_thread *thread) {
     const struct vf_packet raw = vf_rx_take(&thread->driver, thread->context, system_components.net_stack_in);
     struct libos_packet *packet = &thread->packets[raw.buffer];
-    packet->request = raw.request;
+    packet->carrier.request = raw.request;
     libos_stage(thread, system_components.net_stack_in, raw.request);
     libos_charge(thread, LIBOS_rx_descriptor);
     if (libos_tcp_takes(thread, &raw)) {
@@ -163,7 +163,7 @@ static void input(struct libos_thread *thread) {
         libos_packet_drop(thread, packet, &thread->counters.bad_packets, "short packet");
         return;
     }
-    packet->payload = vf_buffer_physical(&thread->driver, raw.buffer) + NET_UDP_HEADERS_BYTES;
+    packet->carrier.payload = vf_buffer_physical(&thread->driver, raw.buffer) + NET_UDP_HEADERS_BYTES;
     packet->payload_bytes = raw.length_bytes - NET_UDP_HEADERS_BYTES;
     enqueue(thread, only_socket(thread), packet);
 }
@@ -184,7 +184,7 @@ struct libos_packet *libos_receive_packet(struct libos_thread *thread, struct li
     if (packet != NULL) {
         socket->first = packet->next;
         thread->queued--;
-        cpu_work_for(thread->context, system_components.net_stack_in, packet->request);
+        cpu_work_for(thread->context, system_components.net_stack_in, packet->carrier.request);
     }
     return packet;
 }

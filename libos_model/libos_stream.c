@@ -52,7 +52,8 @@ enum error_code libos_stream_accept(struct system_thread *base, struct system_so
 static void drop_unread(struct libos_thread *thread, struct tcp_connection *connection) {
     for (struct tcp_segment *unread; (unread = tcp_first_ready(connection)) != NULL;) {
         (void)tcp_consume(connection, unread->length_bytes);
-        libos_packet_drop(thread, libos_packet_of(unread), &thread->counters.no_socket, "socket closed");
+        libos_packet_drop(thread, libos_packet_of(tcp_carrier_of(unread)), &thread->counters.no_socket,
+                          "socket closed");
     }
 }
 
@@ -77,36 +78,8 @@ enum error_code libos_stream_close(struct system_thread *base, struct system_soc
 
 /* ---- recv ---- */
 
-/* Whose message the next bytes end, within so many; NULL: nobody's. */
-static struct request *first_request(const struct tcp_connection *connection, uint32_t capacity_bytes) {
-    uint32_t bytes = 0;
-    const struct tcp_segment *segment = tcp_first_ready(connection);
-    for (; segment != NULL && bytes + segment->length_bytes <= capacity_bytes; segment = segment->next) {
-        bytes += segment->length_bytes;
-        if (libos_packet_of(segment)->request != NULL) {
-            return libos_packet_of(segment)->request;
-        }
-    }
-    return NULL;
-}
-
-/* Up to the buffer's end, or to the end of a message: a request is one reader's. */
-static void copy_in(struct libos_thread *thread, struct tcp_connection *connection, struct system_buffer *into) {
-    while (into->length_bytes < into->capacity_bytes && into->request == NULL) {
-        struct tcp_segment *segment = tcp_first_ready(connection);
-        if (segment == NULL) {
-            return;
-        }
-        struct libos_packet *packet = libos_packet_of(segment);
-        const uint32_t left = into->capacity_bytes - into->length_bytes;
-        const uint32_t bytes = segment->length_bytes < left ? segment->length_bytes : left;
-        cpu_copy(thread->context, into->physical + into->length_bytes, packet->payload + segment->offset_bytes, bytes);
-        into->length_bytes += bytes;
-        if (tcp_consume(connection, bytes) != NULL) {
-            into->request = packet->request;
-            libos_packet_done(thread, packet);
-        }
-    }
+static void read_packet(void *owner, struct tcp_carrier *carrier) {
+    libos_packet_done(owner, libos_packet_of(carrier));
 }
 
 /* What has come since the last turn counts. */
@@ -127,17 +100,18 @@ enum error_code libos_stream_receive(struct libos_thread *thread, struct libos_s
     if (!has_data(thread, connection)) {
         return stream->stream.peer_closed || stream->stream.aborted ? ERR_NOT_FOUND : ERR_AGAIN;
     }
-    struct request *request = first_request(connection, into->capacity_bytes);
-    into->request = NULL;
-    into->length_bytes = 0;
+    struct request *request = tcp_first_request(connection, into->capacity_bytes);
+    struct tcp_reading reading = {into->physical, into->capacity_bytes, .done = read_packet, .owner = thread};
     into->peer = (struct system_endpoint){connection->path.remote_ip, connection->path.remote_port};
     libos_stage(thread, system_components.net_stack_in, request);
     libos_charge(thread, LIBOS_socket_receive);
     tcp_stack_touch(&thread->tcp->stack, thread->context, stream->state_at);
     libos_stage(thread, system_components.copy_in, request);
     libos_charge(thread, LIBOS_copy_in);
-    copy_in(thread, connection, into);
-    SIM_ASSERT(into->request == request);
+    tcp_read(thread->context, connection, &reading);
+    SIM_ASSERT(reading.request == request);
+    into->request = request;
+    into->length_bytes = reading.length_bytes;
     if (connection->ack_due) { /* the window has opened */
         libos_tcp_output(thread, stream, request);
     }
@@ -164,18 +138,18 @@ static struct libos_packet *append(struct libos_thread *thread, struct tcp_conne
                                    const struct system_buffer *buffer, uint32_t from, struct request *request) {
     struct libos_packet *packet = libos_packet_take(thread, request);
     const uint32_t left = buffer->length_bytes - from;
-    packet->payload = vf_buffer_physical(&thread->driver, packet->buffer) + NET_TCP_HEADERS_BYTES;
-    packet->segment = (struct tcp_segment){.length_bytes = left < connection->mss ? left : connection->mss};
-    packet->segment.push = packet->segment.length_bytes == left;
-    packet->request = packet->segment.push ? request : NULL;
-    packet->away = NULL;
+    packet->carrier.payload = vf_buffer_physical(&thread->driver, packet->buffer) + NET_TCP_HEADERS_BYTES;
+    packet->carrier.segment = (struct tcp_segment){.length_bytes = left < connection->mss ? left : connection->mss};
+    packet->carrier.segment.push = packet->carrier.segment.length_bytes == left;
+    packet->carrier.request = packet->carrier.segment.push ? request : NULL;
+    packet->carrier.away = NULL;
     vf_buffer_hold(&thread->driver, packet->buffer);
     libos_stage(thread, system_components.copy_out, request);
     if (from == 0) {
         libos_charge(thread, LIBOS_copy_out);
     }
-    cpu_copy(thread->context, packet->payload, buffer->physical + from, packet->segment.length_bytes);
-    tcp_append(connection, &packet->segment);
+    cpu_copy(thread->context, packet->carrier.payload, buffer->physical + from, packet->carrier.segment.length_bytes);
+    tcp_append(connection, &packet->carrier.segment);
     return packet;
 }
 
@@ -186,7 +160,7 @@ enum error_code libos_stream_send(struct libos_thread *thread, struct libos_stre
     libos_stage(thread, system_components.net_stack_out, request);
     libos_charge(thread, LIBOS_socket_send);
     struct libos_packet *last = NULL;
-    for (uint32_t done = 0; done < buffer->length_bytes; done += last->segment.length_bytes) {
+    for (uint32_t done = 0; done < buffer->length_bytes; done += last->carrier.segment.length_bytes) {
         await_space(thread, connection, request);
         if (!tcp_can_send(connection)) {
             return ERR_NOT_FOUND; /* the request stays the caller's */
@@ -195,7 +169,7 @@ enum error_code libos_stream_send(struct libos_thread *thread, struct libos_stre
     }
     buffer->request = NULL;
     libos_tcp_output(thread, stream, request);
-    if (last != NULL && request != NULL && last->request == request) { /* a window is shut */
+    if (last != NULL && request != NULL && last->carrier.request == request) { /* a window is shut */
         cpu_work_for(thread->context, system_components.net_stack_out, request);
         cpu_pass_on(thread->context, system_components.net_stack_out, LEDGER_WAITING);
     }

@@ -37,9 +37,21 @@ static struct tcp_stream *make_stream(void *owner, struct tcp_stream *listener) 
     stream->socket.thread = thread;
     stream->socket.is_stream = true;
     stream->state_at = state_at;
+    tcp_alarm_init(&stream->alarm, &stream->stream, &thread->tcp->alarms, SIM_PRIORITY_SOFTWARE);
     stream->next = thread->tcp->streams;
     thread->tcp->streams = stream;
     return &stream->stream;
+}
+
+/* It looks at the clock as it polls. */
+static void raise_alarm(void *owner, bool alone) {
+    struct libos_thread *thread = owner;
+    (void)alone;
+    if (thread->asleep) {
+        exo_end_point_alarm(thread->process->environment, &thread->end_point);
+    } else {
+        cpu_spin_wake(thread->context);
+    }
 }
 
 enum error_code libos_tcp_open(struct libos_thread *thread) {
@@ -61,6 +73,7 @@ enum error_code libos_tcp_open(struct libos_thread *thread) {
         thread->tcp->lines_at[i] = at;
         at += (uint64_t)system->profile.stream_steps[i].lines * MEMORY_LINE_BYTES;
     }
+    thread->tcp->alarms = (struct tcp_alarms){.raise = raise_alarm, .owner = thread};
     tcp_host_init(&thread->tcp->host, &system->config.tcp, make_stream, thread);
     tcp_stack_init(&thread->tcp->stack, &thread->stack, &system->profile.tcp, at);
     vf_tx_expect_both(&thread->driver);
@@ -75,7 +88,7 @@ void libos_tcp_free(struct libos_thread *thread) {
     while (thread->tcp->streams != NULL) {
         struct libos_stream *stream = thread->tcp->streams;
         thread->tcp->streams = stream->next;
-        (void)sim_cancel(&stream->timer);
+        tcp_alarm_cancel(&stream->alarm);
         free(stream);
     }
     while (thread->tcp->event_sets != NULL) {
@@ -98,32 +111,10 @@ bool libos_tcp_takes(const struct libos_thread *thread, const struct vf_packet *
 
 /* ---- output ---- */
 
-/* What rode on a segment was dropped on its way: it rides again with the segment. */
-static void came_back(void *keeper, struct request *request) {
-    struct libos_packet *packet = keeper;
-    packet->request = request;
-    packet->away = NULL;
-}
-
-/* No retransmission any more. */
-static void let_go(struct libos_thread *thread, struct libos_packet *packet) {
-    if (packet->away != NULL && packet->away->keeper == packet) {
-        ledger_keep(packet->away, NULL, NULL);
-    }
-    if (packet->request != NULL) {
-        const sim_time now = sim_now();
-        const sim_time since = packet->request->since;
-        ledger_give_up(packet->request, "delivered without it", since > now ? since : now);
-    }
-    packet->away = NULL;
-    packet->request = NULL;
-    vf_buffer_release(&thread->driver, packet->buffer);
-}
-
 /* A stream's segment is kept if it has data; a refusal is of no stream. */
 static void transmit(struct libos_thread *thread, const struct libos_stream *stream, const struct net_tcp *header,
                      struct libos_packet *packet, struct request *worker) {
-    struct request *request = packet->request;
+    struct request *request = packet->carrier.request;
     worker = request != NULL ? request : worker;
     libos_await_transmit(thread, worker);
     libos_stage(thread, system_components.net_stack_out, worker);
@@ -132,10 +123,7 @@ static void transmit(struct libos_thread *thread, const struct libos_stream *str
     }
     tcp_stack_output(&thread->tcp->stack, thread->context, vf_buffer_physical(&thread->driver, packet->buffer), header,
                      libos_system_of(thread)->config.checksum_offload);
-    if (request != NULL) {
-        ledger_keep(request, came_back, packet);
-        packet->away = request;
-    }
+    tcp_carrier_leaves(&packet->carrier);
     (void)libos_transmit_frame(thread, packet, net_tcp_headers_bytes(header) + header->payload_bytes, true, request);
 }
 
@@ -148,77 +136,42 @@ static struct libos_packet *take_for_control(struct libos_thread *thread) {
     if (buffer == VF_NO_BUFFER) {
         return NULL;
     }
-    thread->packets[buffer].request = NULL;
+    thread->packets[buffer].carrier.request = NULL;
     return &thread->packets[buffer];
 }
 
-static void on_timer(void *argument) {
-    struct libos_stream *stream = argument;
-    struct libos_thread *thread = stream->socket.thread;
-    const sim_time due = tcp_deadline(&stream->stream.connection);
-    if (due == 0 || stream->expired) {
-        return;
-    }
-    if (due > sim_now()) {
-        sim_schedule_at(&stream->timer, due);
-        return;
-    }
-    stream->expired = true;
-    stream->next_expired = NULL;
-    struct libos_stream **end = &thread->tcp->expired;
-    while (*end != NULL) {
-        end = &(*end)->next_expired;
-    }
-    *end = stream;
-    if (thread->asleep) {
-        exo_end_point_alarm(thread->process->environment, &thread->end_point);
-    } else {
-        cpu_spin_wake(thread->context); /* it looks at the clock as it polls */
-    }
+/* What a thread does for its connections' output, for `worker`'s sake. */
+struct output {
+    struct libos_thread *thread;
+    struct libos_stream *stream;
+    struct request *worker;
+};
+
+static struct tcp_carrier *control_packet(void *owner) {
+    struct libos_packet *packet = take_for_control(((struct output *)owner)->thread);
+    return packet != NULL ? &packet->carrier : NULL;
 }
 
-/* A timer that fires too early looks again, which costs nothing: so it need not be
- * moved each time that the deadline does. */
-static void arm(struct libos_stream *stream) {
-    const sim_time due = tcp_deadline(&stream->stream.connection);
-    if (due == 0 || stream->expired) {
-        return;
-    }
-    if (stream->timer.callback == NULL) {
-        sim_event_init(&stream->timer, SIM_PRIORITY_SOFTWARE, on_timer, stream);
-    }
-    if (!sim_event_pending(&stream->timer) || stream->timer.due > due) {
-        (void)sim_cancel(&stream->timer);
-        sim_schedule_at(&stream->timer, due > sim_now() ? due : sim_now());
-    }
+static bool is_flying(void *owner, const struct tcp_carrier *carrier) {
+    return vf_buffer_is_flying(&((struct output *)owner)->thread->driver, libos_packet_of(carrier)->buffer);
 }
 
-static void bury(struct libos_thread *thread, struct libos_stream *stream) {
-    struct tcp_segment *segment;
-    while ((segment = tcp_take_any(&stream->stream.connection)) != NULL) {
-        let_go(thread, libos_packet_of(segment));
-    }
-    tcp_stream_forget(&stream->stream);
+static void transmit_for(void *owner, const struct net_tcp *header, struct tcp_carrier *carrier) {
+    const struct output *output = owner;
+    transmit(output->thread, output->stream, header, libos_packet_of(carrier), output->worker);
 }
+
+static void release(void *owner, struct tcp_carrier *carrier) {
+    vf_buffer_release(&((struct output *)owner)->thread->driver, libos_packet_of(carrier)->buffer);
+}
+
+static const struct tcp_sender sender = {control_packet, is_flying, transmit_for, release};
 
 void libos_tcp_output(struct libos_thread *thread, struct libos_stream *stream, struct request *worker) {
-    struct tcp_connection *connection = &stream->stream.connection;
-    struct tcp_transmission out;
-    struct tcp_segment *segment;
-    while (tcp_output(connection, sim_now(), &out)) {
-        struct libos_packet *packet = out.segment != NULL ? libos_packet_of(out.segment) : take_for_control(thread);
-        /* A copy that the NIC still has will do. */
-        if (packet != NULL && !vf_buffer_is_flying(&thread->driver, packet->buffer)) {
-            transmit(thread, stream, &out.header, packet, worker);
-        }
-    }
-    while ((segment = tcp_take_acknowledged(connection)) != NULL) {
-        let_go(thread, libos_packet_of(segment));
-    }
-    if (tcp_stream_is_over(&stream->stream) && stream->stream.hashed) {
-        bury(thread, stream);
-    }
-    arm(stream);
+    struct output output = {thread, stream, worker};
+    tcp_sender_run(&sender, &output, &stream->stream);
+    tcp_sender_bury(&sender, &output, &stream->stream);
+    tcp_alarm_set(&stream->alarm);
 }
 
 /* ---- what happens to a connection ---- */
@@ -233,11 +186,8 @@ static void follow_up(struct libos_thread *thread, const struct tcp_arrival *arr
 }
 
 void libos_tcp_timers(struct libos_thread *thread) {
-    while (thread->tcp->expired != NULL) {
-        struct libos_stream *stream = thread->tcp->expired;
-        thread->tcp->expired = stream->next_expired;
-        stream->expired = false;
-        const struct tcp_arrival arrival = tcp_stream_timer(&stream->stream, sim_now());
+    for (struct tcp_stream *stream; (stream = tcp_alarms_take(&thread->tcp->alarms)) != NULL;) {
+        const struct tcp_arrival arrival = tcp_stream_timer(stream, sim_now());
         follow_up(thread, &arrival);
     }
 }
@@ -280,16 +230,16 @@ void libos_tcp_input(struct libos_thread *thread, struct libos_packet *packet, c
     if (stream != NULL) {
         tcp_stack_touch(&thread->tcp->stack, thread->context, libos_stream_of(stream)->state_at);
     }
-    packet->payload = frame + offset;
+    packet->carrier.payload = frame + offset;
     packet->payload_bytes = header.payload_bytes;
-    packet->away = NULL;
-    packet->segment = (struct tcp_segment){.next = NULL};
-    const struct tcp_arrival arrival = tcp_host_input(&thread->tcp->host, &header, &packet->segment, sim_now());
+    packet->carrier.away = NULL;
+    packet->carrier.segment = (struct tcp_segment){.next = NULL};
+    const struct tcp_arrival arrival = tcp_host_input(&thread->tcp->host, &header, &packet->carrier.segment, sim_now());
     if ((arrival.outcome & TCP_KEPT) != 0) {
-        ledger_keep(packet->request, NULL, NULL); /* it need not be sent again */
+        ledger_keep(packet->carrier.request, NULL, NULL); /* it need not be sent again */
         thread->counters.received++;
         cpu_pass_on(thread->context, libos_socket_queue, LEDGER_WAITING);
-    } else if (packet->request != NULL) {
+    } else if (packet->carrier.request != NULL) {
         libos_packet_drop(thread, packet, &thread->counters.bad_packets, "segment not taken");
     } else {
         libos_packet_done(thread, packet);

@@ -49,8 +49,8 @@ do for [format in 'png svg'] {
          data index 1 using (middle($1, int($2))):($3 + $5):(sprintf(number, $4)) \
              with labels offset 0,0.7 tc rgb 'black' notitle, \
          for [r = rows:1:-1] keyentry with boxes fs solid 1.0 border lc rgb 'white' fc rgb row_colour[r] title row_label[r], \
-         keyentry with lines lc rgb 'white' title ' ', \
-         for [p = 0:has_published] keyentry with boxes fs solid 1.0 border lc rgb 'white' \
+         for [p = 1:has_published] keyentry with lines lc rgb 'white' title ' ', \
+         for [p = 0:2 * has_published - 1] keyentry with boxes fs solid 1.0 border lc rgb 'white' \
              fc rgb (p ? '#c9c9c9' : '#606060') title (p ? 'Published' : 'Simulated')
     set output
 }

@@ -386,3 +386,15 @@ int param_compare(enum param_type type, const union param_value *a, const union 
     }
     return (a->real > b->real) - (a->real < b->real);
 }
+
+void param_visit_costs(const struct param *params, const void *bound, const char *prefix, param_cost_visitor *visit,
+                       void *context) {
+    char key[96];
+    for (const struct param *row = params; row->key != NULL; row++) {
+        if (row->type == PARAM_COST) {
+            (void)snprintf(key, sizeof key, "%s%s%s", prefix != NULL ? prefix : "", prefix != NULL ? "." : "",
+                           row->key);
+            visit(context, key, (const struct cost *)(const void *)((const char *)bound + row->offset));
+        }
+    }
+}

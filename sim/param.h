@@ -73,6 +73,12 @@ bool param_parse(enum param_type type, const char *text, void *out, char *why, s
 const char *param_type_name(enum param_type type);
 const char *param_type_example(enum param_type type);
 
+/* Calls `visit` for each cost of a table in the struct that it was bound into; its key is
+ * the row's, behind "prefix." (NULL: none). */
+typedef void param_cost_visitor(void *context, const char *key, const struct cost *cost);
+void param_visit_costs(const struct param *params, const void *bound, const char *prefix, param_cost_visitor *visit,
+                       void *context);
+
 /* Prints a table as `stillsuit describe` shows it. */
 void param_describe(const struct param *params, FILE *out);
 

@@ -1,9 +1,9 @@
 /* The card as a device: its life, its components, its counters. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hw/nic/nic_internal.h"
+#include "sim/allocate.h"
 #include "sim/error.h"
 
 static const struct ledger_declaration declarations[] = {
@@ -35,25 +35,14 @@ static struct nic_components find_components(void) {
                                    .cpu = ledger_find("cpu")};
 }
 
-static void *make(size_t count, size_t bytes) {
-    void *made = calloc(count > 0 ? count : 1, bytes);
-    SIM_ASSERT_MSG(made != NULL, "out of memory");
-    return made;
-}
-
 static void make_functions(struct nic *nic) {
     nic->function_count = (uint32_t)nic->config->virtual_functions + 1;
-    nic->functions = make(nic->function_count, sizeof *nic->functions);
+    nic->functions = sim_allocate(nic->function_count, sizeof *nic->functions);
     for (uint32_t i = 0; i < nic->function_count; i++) {
         struct nic_function *function = &nic->functions[i];
         function->nic = nic;
         function->number = i;
-        function->transmit_filters = make(nic->config->transmit_filters, sizeof *function->transmit_filters);
-        if (i == 0) {
-            (void)snprintf(function->instance, sizeof function->instance, "%s.pf", nic->device->name);
-        } else {
-            (void)snprintf(function->instance, sizeof function->instance, "%s.vf%u", nic->device->name, i - 1);
-        }
+        function->transmit_filters = sim_allocate(nic->config->transmit_filters, sizeof *function->transmit_filters);
         const uint64_t bars[PCIE_BARS] = {i == 0 ? NIC_PF_BAR_BYTES : NIC_VF_BAR_BYTES, 0};
         pcie_function_attach(nic->link, &function->pcie, nic->device, i, bars);
     }
@@ -61,7 +50,7 @@ static void make_functions(struct nic *nic) {
 
 static void make_queues(struct nic *nic) {
     nic->queue_count = (uint32_t)nic->config->queues;
-    nic->queues = make(nic->queue_count, sizeof *nic->queues);
+    nic->queues = sim_allocate(nic->queue_count, sizeof *nic->queues);
     for (uint32_t i = 0; i < nic->queue_count; i++) {
         struct nic_queue *queue = &nic->queues[i];
         queue->nic = nic;
@@ -76,9 +65,9 @@ static void make_queues(struct nic *nic) {
 
 static void make_transmit(struct nic *nic) {
     enum { SMALLEST_PACKET_BYTES = 14 };
-    nic->transfers = make(nic->config->reads_outstanding, sizeof *nic->transfers);
+    nic->transfers = sim_allocate(nic->config->reads_outstanding, sizeof *nic->transfers);
     nic->departure_capacity = (uint32_t)(nic->config->transmit_buffer_bytes / SMALLEST_PACKET_BYTES + 1);
-    nic->departures = make(nic->departure_capacity, sizeof *nic->departures);
+    nic->departures = sim_allocate(nic->departure_capacity, sizeof *nic->departures);
     sim_event_init(&nic->room_event, SIM_PRIORITY_HARDWARE, nic_tx_room, nic);
     for (size_t i = 0; i < NIC_FETCH_MAX; i++) {
         nic->done_descriptors[i].status_length = NIC_TX_DD;
@@ -86,14 +75,14 @@ static void make_transmit(struct nic *nic) {
 }
 
 static void make_filters(struct nic *nic) {
-    nic->receive_filters = make(nic->config->receive_filters, sizeof *nic->receive_filters);
-    nic->filter_order = make(nic->config->receive_filters, sizeof *nic->filter_order);
+    nic->receive_filters = sim_allocate(nic->config->receive_filters, sizeof *nic->receive_filters);
+    nic->filter_order = sim_allocate(nic->config->receive_filters, sizeof *nic->filter_order);
     nic->mac_capacity = 2;
     while (nic->mac_capacity < 2 * nic->function_count) {
         nic->mac_capacity *= 2;
     }
-    nic->mac_keys = make(nic->mac_capacity, sizeof *nic->mac_keys);
-    nic->mac_functions = make(nic->mac_capacity, sizeof *nic->mac_functions);
+    nic->mac_keys = sim_allocate(nic->mac_capacity, sizeof *nic->mac_keys);
+    nic->mac_functions = sim_allocate(nic->mac_capacity, sizeof *nic->mac_functions);
     nic_rss_init(nic);
     nic_filter_changed(nic);
 }
@@ -155,7 +144,7 @@ static void visit_function(const struct nic_function *function, const struct sta
     if (function->number != 0 && !function->enabled && memcmp(counters, &none, sizeof none) == 0) {
         return; /* one of many that nobody uses */
     }
-#define NIC_COUNTER_VISIT(name) stats_counter(sink, function->instance, #name, counters->name);
+#define NIC_COUNTER_VISIT(counter) stats_counter(sink, function->pcie.name, #counter, counters->counter);
     NIC_COUNTERS(NIC_COUNTER_VISIT)
 #undef NIC_COUNTER_VISIT
 }

@@ -82,7 +82,6 @@ struct nic_function {
     uint32_t transmit_filter_count; /* slots in use lie below */
     struct nic_filter_slot *transmit_filters;
     struct nic_counters counters;
-    char instance[80];
 };
 
 /* Either table's: a filter, and whose it is. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hw/nvme/nvme_internal.h"
+#include "sim/allocate.h"
 #include "sim/config.h"
 #include "sim/error.h"
 
@@ -36,12 +37,6 @@ static struct nvme_components find_components(void) {
 
 /* ---- making ---- */
 
-static void *make(size_t count, size_t bytes) {
-    void *made = calloc(count > 0 ? count : 1, bytes);
-    SIM_ASSERT_MSG(made != NULL, "out of memory");
-    return made;
-}
-
 static uint64_t bar_bytes(const struct nvme *nvme, uint32_t queues) {
     const uint64_t end = NVME_REG_DOORBELLS + 2 * ((uint64_t)queues + 1) * nvme->config->doorbell_stride;
     uint64_t bytes = 2 * (uint64_t)NVME_REG_DOORBELLS;
@@ -52,8 +47,8 @@ static uint64_t bar_bytes(const struct nvme *nvme, uint32_t queues) {
 }
 
 static void make_queues(struct nvme_function *function) {
-    function->sqs = make((size_t)function->queue_count + 1, sizeof *function->sqs);
-    function->cqs = make((size_t)function->queue_count + 1, sizeof *function->cqs);
+    function->sqs = sim_allocate((size_t)function->queue_count + 1, sizeof *function->sqs);
+    function->cqs = sim_allocate((size_t)function->queue_count + 1, sizeof *function->cqs);
     for (uint32_t i = 0; i <= function->queue_count; i++) {
         function->sqs[i].function = function;
         function->cqs[i].function = function;
@@ -69,16 +64,11 @@ static void make_function(struct nvme *nvme, uint32_t number) {
     function->number = number;
     function->online = number == 0;
     function->queue_count = (uint32_t)(number == 0 ? nvme->config->physical_queues : nvme->config->queues_per_function);
-    function->rights = make(nvme->config->namespaces + 1, 1);
+    function->rights = sim_allocate(nvme->config->namespaces + 1, 1);
     function->weight = 1;
     function->limited_end = &function->limited;
     sim_event_init(&function->limit_event, SIM_PRIORITY_HARDWARE, nvme_limit_expired, function);
     make_queues(function);
-    if (number == 0) {
-        (void)snprintf(function->instance, sizeof function->instance, "%s.pf", nvme->device->name);
-    } else {
-        (void)snprintf(function->instance, sizeof function->instance, "%s.vf%u", nvme->device->name, number - 1);
-    }
     const uint64_t bars[PCIE_BARS] = {bar_bytes(nvme, function->queue_count), 0};
     pcie_function_attach(nvme->link, &function->pcie, nvme->device, number, bars);
     function->pcie.bus_master = number == 0;
@@ -87,7 +77,7 @@ static void make_function(struct nvme *nvme, uint32_t number) {
 
 static void make_commands(struct nvme *nvme) {
     const size_t count = nvme->config->commands;
-    nvme->commands = make(count, sizeof *nvme->commands);
+    nvme->commands = sim_allocate(count, sizeof *nvme->commands);
     for (size_t i = count; i-- > 0;) {
         struct nvme_command *command = &nvme->commands[i];
         command->nvme = nvme;
@@ -132,11 +122,11 @@ static enum error_code init(struct device *device, struct error *error) {
     nvme->block_bytes = (uint32_t)nvme->config->block_bytes;
     nvme->blocks = nvme->config->capacity_bytes / nvme->block_bytes;
     nvme->store = block_store_create(nvme->block_bytes, nvme->blocks);
-    nvme->processors = make(nvme->config->processors, sizeof *nvme->processors);
+    nvme->processors = sim_allocate(nvme->config->processors, sizeof *nvme->processors);
     nvme_cache_init(nvme);
     make_commands(nvme);
     nvme->function_count = (uint32_t)nvme->config->virtual_functions + 1;
-    nvme->functions = make(nvme->function_count, sizeof *nvme->functions);
+    nvme->functions = sim_allocate(nvme->function_count, sizeof *nvme->functions);
     for (uint32_t i = 0; i < nvme->function_count; i++) {
         make_function(nvme, i);
     }
@@ -208,7 +198,7 @@ static void visit_function(const struct nvme_function *function, const struct st
     if (function->number != 0 && !function->online && memcmp(counters, &none, sizeof none) == 0) {
         return; /* one of many that nobody uses */
     }
-#define NVME_COUNTER_VISIT(name) stats_counter(sink, function->instance, #name, counters->name);
+#define NVME_COUNTER_VISIT(counter) stats_counter(sink, function->pcie.name, #counter, counters->counter);
     NVME_COUNTERS(NVME_COUNTER_VISIT)
 #undef NVME_COUNTER_VISIT
 }

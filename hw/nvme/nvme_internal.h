@@ -126,7 +126,6 @@ struct nvme_function {
         uint16_t queue, status;
     } error_log[NVME_ERRORS_LOGGED];
     struct nvme_counters counters;
-    char instance[80];
 };
 
 struct nvme_cache_entry;

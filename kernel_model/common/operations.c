@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "kernel_model/common/system.h"
+
 const struct operation *operation_find(const struct operations_ops *ops, const char *name, const char **nearest) {
     enum { NAMES_MAX = 128 };
     const char *names[NAMES_MAX + 1] = {NULL};
@@ -25,4 +27,24 @@ enum error_code operations_prepare(struct operations *system, const struct opera
         }
     }
     return code;
+}
+
+void operations_repeat(const struct operations_loop *loop, const struct operations_plan *plan,
+                       const struct operations_meter *meter) {
+    struct operations *system = loop->system;
+    const ledger_component app = system_components.app;
+    for (;;) {
+        cpu_run(loop->context); /* what is to come is the next repetition's */
+        struct request *request = ledger_begin(meter->ledger, app, LEDGER_SERVICE, sim_now());
+        loop->work(system, request);
+        loop->step(system);
+        for (size_t i = 0; i < plan->count; i++) {
+            plan->sequence[i]->run(system);
+        }
+        loop->work(system, request);
+        cpu_run(loop->context);
+        ledger_end(request, app, sim_now());
+        loop->work(system, NULL);
+        meter->completed(meter->context);
+    }
 }

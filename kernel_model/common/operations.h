@@ -83,6 +83,20 @@ struct operations {
 /* [thread] Prepares each operation of a plan, in order, until one cannot be. */
 enum error_code operations_prepare(struct operations *system, const struct operations_plan *plan, struct error *error);
 
+/* The program that is measured, as its system has it. */
+struct operations_loop {
+    struct operations *system;
+    struct context *context;
+    /* The program itself works from here on, as "app", for that request (NULL: nobody's). */
+    void (*work)(struct operations *system, struct request *request);
+    /* Executes the loop's own instructions. */
+    operation_run *step;
+};
+/* [thread] Repeats a plan without end: each repetition is a request, which the meter
+ * counts. */
+void operations_repeat(const struct operations_loop *loop, const struct operations_plan *plan,
+                       const struct operations_meter *meter);
+
 /* The operation of that name; NULL with `nearest` (may be NULL, too) if there is none. */
 const struct operation *operation_find(const struct operations_ops *ops, const char *name, const char **nearest);
 

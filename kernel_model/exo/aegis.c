@@ -57,6 +57,8 @@ const struct param aegis_params[] = {
      "colors of frames: bytes of the direct-mapped cache by bytes of a page (64 KiB: 16)"},
     {"packet_handlers", PARAM_BOOL, offsetof(struct aegis_config, packet_handlers), "false", NULL, NULL, NULL,
      "packets may be answered by code that was downloaded into the kernel"},
+    {"wake_predicates", PARAM_BOOL, offsetof(struct aegis_config, wake_predicates), "false", NULL, NULL, NULL,
+     "who waits for a packet sleeps on a predicate that the kernel evaluates, and does not look for itself"},
     {"revoke_time", PARAM_TIME, offsetof(struct aegis_config, revoke_time), "0 us", "0 us", "10 s", NULL,
      "when no frame is free, who holds most is asked for one, to be given back by then; 0: nobody is asked"},
     {0}};
@@ -179,6 +181,8 @@ static void visit_counters(const struct stats_sink *sink, const char *instance, 
     stats_counter(sink, instance, "slices_forfeited", counters->forfeited);
     stats_counter(sink, instance, "frames_repossessed", counters->repossessed);
     stats_counter(sink, instance, "notices", counters->notices);
+    stats_counter(sink, instance, "sleeps", counters->sleeps);
+    stats_counter(sink, instance, "predicates_evaluated", counters->predicates);
 }
 
 void aegis_visit_stats(const struct aegis *aegis, const struct stats_sink *sink) {

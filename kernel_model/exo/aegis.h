@@ -59,6 +59,7 @@ struct aegis_config {
     uint64_t guaranteed_pages; /* that stay with an environment whatever is revoked */
     uint64_t page_colors;      /* of the cache, for allocation by color */
     bool packet_handlers;      /* packets may be answered by code that was downloaded */
+    bool wake_predicates;      /* a library that waits for a packet sleeps on a predicate */
     sim_time revoke_time;      /* when no frame is free, who holds most is asked for one by then; 0: nobody is */
 };
 extern const struct param aegis_params[];
@@ -150,7 +151,7 @@ struct aegis_frame {
 
 struct aegis_counters {
     uint64_t exceptions, tlb_upcalls, guaranteed_hits, transfers, yields, slices, overruns, excess_ticks, forfeited,
-        repossessed, notices;
+        repossessed, notices, sleeps, predicates;
 };
 
 struct aegis_environment {
@@ -167,9 +168,10 @@ struct aegis_environment {
     unsigned nested; /* exceptions within exceptions */
 
     struct context *main, *entry, *notifier;
-    struct context *active; /* has the environment's thread of control: main or entry; NULL: it waits */
-    struct context *below;  /* what entry displaced */
-    struct context *waiter; /* blocked until it is entered */
+    struct context *active;  /* has the environment's thread of control: main or entry; NULL: it waits */
+    struct context *below;   /* what entry displaced */
+    struct context *waiter;  /* blocked until it is entered */
+    struct context *sleeper; /* ... until its predicate is true: aegis_sleep.h */
     bool entry_busy, notifier_busy, notifier_yielded;
     unsigned pending;                /* enum aegis_notice */
     struct aegis_environment *donee; /* has its slices until it returns */
@@ -296,6 +298,7 @@ void aegis_switch(struct aegis *aegis, struct aegis_environment *next);
 struct aegis_environment *aegis_next(struct aegis *aegis, const struct aegis_environment *except);
 /* The context of `environment` that goes on when its turn comes, with a notice. */
 struct context *aegis_turn(struct aegis_environment *environment, unsigned notice);
+/* Whether it has a thread of control, or is to hear of a revocation. */
 bool aegis_runnable(const struct aegis_environment *environment);
 /* Leaves the calling context for `next` (may be NULL): it runs again when its own turn
  * comes. Within a system call, instead of aegis_call_end. */

@@ -106,7 +106,7 @@ static void drop_request(struct request **request) {
 void aegis_environment_destroy(struct aegis_environment *environment) {
     struct aegis *aegis = environment->aegis;
     environment->dead = true;
-    environment->active = NULL;
+    environment->active = environment->sleeper = NULL;
     (void)sim_cancel(&environment->revoke_deadline);
     aegis_transfer_forget(environment);
     aegis_slice_forget(environment);

@@ -4,13 +4,16 @@
  * An environment binds a packet filter to a page of its own, the ring. A packet that its
  * filter takes is answered by the handler that the environment has downloaded, at once and
  * whoever runs; or it is copied into the ring, where the environment finds it when its
- * turn comes. What the bytes mean is a library's affair. */
+ * turn comes, or is woken for it (aegis_sleep.h). What the bytes mean is a library's affair.
+ *
+ * A filter is a capability; its ring is memory by capability, and so is what handlers name.
+ * Whichever ends, the filter or the handler ends, too. */
 #ifndef STILLSUIT_KERNEL_MODEL_EXO_AEGIS_NETWORK_H
 #define STILLSUIT_KERNEL_MODEL_EXO_AEGIS_NETWORK_H
 
 #include "kernel_model/common/lance_driver.h"
 #include "kernel_model/exo/aegis.h"
-#include "kernel_model/exo/download_packet.h"
+#include "kernel_model/exo/download_bind.h"
 
 /* Profile sections `lance` and `download`. */
 struct aegis_network_costs {
@@ -35,13 +38,18 @@ enum aegis_packet_ring {
 enum error_code aegis_network_create(struct aegis *aegis, struct aegis_network_costs *costs, const uint8_t mac[6],
                                      struct error *error);
 
-/* Before the run. Packets that the filter (as tcpdump writes it) takes come into the
- * frame of a capability that allows writing. ERR_DENIED; what
- * download_demux_install_text answers. */
+/* [env] Packets that the filter (as tcpdump writes it) takes come into the frame of a
+ * capability that allows writing, from now on; `out` is the filter's capability. Its
+ * instructions are verified, and compared with the filters that are there. ERR_DENIED; what
+ * exo_bound_filter_text answers. */
 enum error_code aegis_packet_bind(struct aegis_environment *environment, const char *filter,
-                                  const struct exo_handle *ring, uint32_t *number, struct error *error);
-/* Before the run. A handler for packets of one's own filter: exo_download_handler. */
-enum error_code aegis_packet_handler(struct aegis_environment *environment, uint32_t filter,
+                                  const struct exo_handle *ring, struct exo_handle *out, struct error *error);
+/* [env] Ends that, with the filter's handler; takes EXO_CONTROL. ERR_DENIED. What is in the ring
+ * stays there. */
+enum error_code aegis_packet_release(struct aegis_environment *environment, const struct exo_handle *filter,
+                                     struct error *error);
+/* [env] A handler for packets of one's own filter, verified: exo_bound_handler. */
+enum error_code aegis_packet_handler(struct aegis_environment *environment, const struct exo_handle *filter,
                                      const struct download_instruction *code, uint32_t count,
                                      const struct download_region *regions, uint32_t region_count, struct error *error);
 /* [env] Sends a frame that lies at `address`, two bytes behind a word, in a page that the
@@ -54,6 +62,8 @@ void aegis_network_visit_stats(const struct aegis *aegis, const struct stats_sin
 void aegis_network_reset_stats(struct aegis *aegis);
 
 /* ---- For the kernel's own files. ---- */
+/* Those that sleep, or NULL without an adapter. */
+struct download_waiters *aegis_waiters(const struct aegis *aegis);
 void aegis_network_free(struct aegis *aegis);
 /* The adapter's interrupt, on the interrupt context. */
 void aegis_network_serve(struct aegis *aegis);

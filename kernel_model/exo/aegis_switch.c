@@ -4,6 +4,7 @@
  * notifier, where the kernel's notices arrive while the other two stand still. Only one
  * of them has the environment's turn. */
 #include "kernel_model/exo/aegis_machine.h"
+#include "kernel_model/exo/aegis_sleep.h"
 #include "kernel_model/exo/slice.h"
 
 void aegis_account(struct aegis *aegis, struct aegis_environment *next) {
@@ -26,7 +27,8 @@ void aegis_switch(struct aegis *aegis, struct aegis_environment *next) {
 }
 
 bool aegis_runnable(const struct aegis_environment *environment) {
-    return !environment->dead && (environment->active != NULL || environment->notifier_yielded);
+    const bool told = (environment->pending & AEGIS_REVOKE) != 0 && !environment->notifier_busy;
+    return !environment->dead && (environment->active != NULL || environment->notifier_yielded || told);
 }
 
 /* Who has an environment's slices: itself, or whom it called. */
@@ -39,12 +41,12 @@ static struct aegis_environment *heir(struct aegis_environment *owner) {
 
 struct aegis_environment *aegis_next(struct aegis *aegis, const struct aegis_environment *except) {
     struct aegis_environment *robbed = heir(aegis->substitute);
-    if (robbed != NULL && robbed != except && aegis_runnable(robbed)) {
+    if (robbed != NULL && robbed != except && aegis_sleep_ready(robbed)) {
         return robbed;
     }
     for (uint64_t i = 0; i < aegis->config.slices; i++) {
         struct aegis_environment *next = heir(aegis->slices[(aegis->position + i) % aegis->config.slices].owner);
-        if (next != NULL && next != except && aegis_runnable(next)) {
+        if (next != NULL && next != except && aegis_sleep_ready(next)) {
             return next;
         }
     }

@@ -131,6 +131,7 @@ static void unlink_record(struct aegis *aegis, struct aegis_binding *binding) {
         at = &(*at)->next_of_frame;
     }
     *at = binding->next_of_frame;
+    binding->environment->environment->bindings_held--;
     free(binding);
 }
 
@@ -169,6 +170,14 @@ static void record(struct aegis_environment *environment, uint32_t page, uint64_
                                       .capability = capability,
                                       .write = write};
     *bucket = aegis->frame_bindings[frame] = binding;
+    environment->environment->bindings_held++;
+}
+
+/* Whether a record more would be too many: one that takes another's place is none more. */
+static enum error_code check_share(struct aegis_environment *environment, uint32_t page, struct error *error) {
+    struct exo_environment *charged = environment->environment;
+    const bool has_room = charged->bindings_held < charged->limits.bindings;
+    return has_room || aegis_binding_find(environment, page) != NULL ? OK : exo_share(charged, "bindings", error);
 }
 
 void aegis_forget(struct aegis_environment *environment, unsigned name_space) {
@@ -340,6 +349,9 @@ static enum error_code insert(struct aegis_environment *environment, uint32_t pa
         code = aegis_check_page(environment, page, error);
     }
     if (code == OK) {
+        code = check_share(environment, page, error);
+    }
+    if (code == OK) {
         aegis_step(aegis, &aegis->costs->tlb_insert);
         record(environment, page, *physical, handle->index, write);
         if (aegis_binding_find(environment, page)->guaranteed) { /* or a miss would bring the old rights back */
@@ -377,14 +389,12 @@ void aegis_tlb_remove(struct aegis_environment *environment, uint32_t virtual_ad
 
 enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint32_t virtual_address,
                                      const struct exo_handle *handle, bool write, struct error *error) {
-    struct aegis *aegis = environment->aegis;
     const uint32_t page = virtual_address & AEGIS_PAGE_MASK;
     uint64_t physical = 0;
     aegis_call_begin(environment, aegis_components.binding, true);
     enum error_code code = OK;
     if (guaranteed_is_full(environment)) {
-        code = error_set(error, ERR_SHARE, "%s: it has its %llu guaranteed pages", environment->environment->name,
-                         (unsigned long long)aegis->config.guaranteed_pages);
+        code = exo_share(environment->environment, "guaranteed pages", error);
     } else {
         code = insert(environment, page, handle, write, &physical, error);
     }

@@ -37,7 +37,7 @@ enum error_code aegis_frame_release(struct aegis_environment *environment, const
                                     struct error *error);
 /* [env] Binds the page at `virtual_address` to the frame of a capability, for reading or
  * also writing: takes EXO_READ, EXO_WRITE. What the page was bound to before is
- * replaced. ERR_DENIED, ERR_RANGE (not a user page). */
+ * replaced. ERR_DENIED, ERR_RANGE (not a user page), ERR_SHARE (it has its share of bindings). */
 enum error_code aegis_tlb_insert(struct aegis_environment *environment, uint32_t virtual_address,
                                  const struct exo_handle *handle, bool write, struct error *error);
 /* [env] Changes what `pages` bound pages from `virtual_address` on allow, in one call: the

@@ -12,7 +12,12 @@
  * that live inside another (a filter of a virtual function) are granted as
  * children of its capability. `revoke` ends a capability and everything below it,
  * leaves first; each tells its type's `release`, which undoes the secure binding
- * (a page table entry, a filter in the NIC) made under it. */
+ * (a page table entry, a filter in the NIC) made under it.
+ *
+ * Slots are memory, and so somebody's: a holder with an account pays for those granted to
+ * it and for those it derives, whoever holds them then, since it is its call that takes
+ * them. A slot ends with its parent at the latest, which its payer holds: what a holder is
+ * charged comes back with its own capabilities. */
 #ifndef STILLSUIT_KERNEL_MODEL_EXO_CAPABILITY_H
 #define STILLSUIT_KERNEL_MODEL_EXO_CAPABILITY_H
 
@@ -76,15 +81,23 @@ struct exo_capabilities;
  * on under the parent's slot, otherwise it ends here. */
 typedef void exo_release(void *context, void *object, uint32_t index, bool derived);
 
-/* A table of at most `limit` capabilities. The caller frees it (which releases
+/* A table of at most `limit` capabilities, of whom nobody has an account. The caller frees it (which releases
  * nothing: revoke first). */
 struct exo_capabilities *exo_capabilities_create(struct siphash_key key, uint32_t limit);
 void exo_capabilities_free(struct exo_capabilities *table);
 void exo_capabilities_on_release(struct exo_capabilities *table, enum exo_type type, exo_release *release,
                                  void *context);
 
+/* Reserves `limit` slots for a holder, which pays for its own from then on; false: they are
+ * not there, beside what is reserved for others and the kernel's own. Closing asserts that all
+ * came back. Charged: how many it pays for. */
+bool exo_capabilities_open(struct exo_capabilities *table, uint32_t holder, uint64_t limit);
+void exo_capabilities_close(struct exo_capabilities *table, uint32_t holder);
+uint32_t exo_capabilities_charged(const struct exo_capabilities *table, uint32_t holder);
+
 /* A new capability with all `rights` on `object` for `holder`, below `parent` (NULL:
- * a root). ERR_EXHAUSTED. */
+ * a root), who pays. ERR_SHARE: it has as many as it may; ERR_EXHAUSTED: without an account,
+ * no slot is left. */
 enum error_code exo_capability_grant(struct exo_capabilities *table, const struct exo_handle *parent,
                                      enum exo_type type, void *object, uint32_t holder, unsigned rights,
                                      struct exo_handle *out);
@@ -96,7 +109,8 @@ enum exo_refusal exo_capability_check(const struct exo_capabilities *table, uint
 
 /* A child of a handle that has been checked, with `rights`, for `to`: refused
  * (EXO_OVERREACHING) if it would have more than its parent, or if the parent may
- * not be granted and `to` is another. */
+ * not be granted and `to` is another. `holder` pays, or `to` if only that has an account.
+ * `error`: as exo_capability_grant's, or ERR_DENIED. */
 enum exo_refusal exo_capability_derive(struct exo_capabilities *table, uint32_t holder, const struct exo_handle *handle,
                                        unsigned rights, uint32_t to, struct exo_handle *out, enum error_code *error);
 

@@ -31,11 +31,10 @@ enum error_code exo_end_point_create(struct exo_thread *thread, struct exo_handl
     struct exo_end_point *end_point = calloc(1, sizeof *end_point);
     SIM_ASSERT(end_point != NULL);
     end_point->thread = thread;
-    const enum error_code code = exo_capability_grant(environment->kernel->capabilities, NULL, EXO_END_POINT, end_point,
-                                                      environment->number, EXO_ALL, out);
+    const enum error_code code = exo_grant(environment, NULL, EXO_END_POINT, end_point, out, error);
     if (code != OK) {
         free(end_point);
-        return error_set(error, code, "%s: the table of capabilities is full", environment->name);
+        return code;
     }
     end_point->handle = *out;
     end_point->next = thread->end_points;
@@ -161,12 +160,12 @@ enum error_code exo_doorbell_create(struct exo_environment *environment, const s
     }
     kernel->doorbells = doorbell;
     const unsigned core = core_index(doorbell->end_point->thread->home->core);
-    code = doorbell->vector >= EXO_VECTORS ? ERR_EXHAUSTED
-                                           : exo_capability_grant(kernel->capabilities, function, EXO_DOORBELL,
-                                                                  doorbell, environment->number, EXO_ALL, out);
+    code = doorbell->vector < EXO_VECTORS
+               ? exo_grant(environment, function, EXO_DOORBELL, doorbell, out, error)
+               : error_set(error, ERR_EXHAUSTED, "%s: no interrupt vector is left", environment->name);
     if (code != OK) {
         doorbell_release(kernel, doorbell, 0, false);
-        return error_set(error, code, "%s: no interrupt vector is left", environment->name);
+        return code;
     }
     pcie_msix_route(source->pcie, queue, core, doorbell->vector);
     return OK;

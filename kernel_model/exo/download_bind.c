@@ -7,7 +7,8 @@
 /* The object behind a capability of type EXO_DOWNLOADED. */
 struct bound_filter {
     struct exo_bound_downloads *downloads;
-    uint32_t owner, number;
+    struct exo_environment *environment;
+    uint32_t number;
 };
 
 /* Memory that code of an environment's uses. */
@@ -125,10 +126,18 @@ static void filter_release(void *context, void *object, uint32_t index, bool der
     (void)context;
     (void)index;
     struct bound_filter *filter = object;
-    if (!derived) {
-        (void)download_demux_remove(exo_download_filters(filter->downloads->packets), filter->owner, filter->number);
-        free(filter);
+    if (derived) {
+        return;
     }
+    const struct exo_bound_downloads *downloads = filter->downloads;
+    const uint32_t owner = filter->environment->number;
+    exo_download_unhandle(downloads->packets, filter->number);
+    (void)download_demux_remove(exo_download_filters(downloads->packets), owner, filter->number);
+    filter->environment->filters_held--;
+    if (downloads->config.removed != NULL) {
+        downloads->config.removed(downloads->config.packets.context, owner, filter->number);
+    }
+    free(filter);
 }
 
 /* ---- life ---- */
@@ -183,27 +192,34 @@ struct download_waiters *exo_bound_waiters(struct exo_bound_downloads *downloads
 
 /* ---- calls ---- */
 
+static enum error_code check_share(struct exo_environment *environment, struct error *error) {
+    const bool has_room = environment->filters_held < environment->limits.filters;
+    return has_room ? OK : exo_share(environment, "filters", error);
+}
+
 /* A filter that was installed gets its capability. */
 static enum error_code grant(struct exo_bound_downloads *downloads, struct exo_environment *environment,
                              uint32_t number, struct exo_handle *out, struct error *error) {
     struct bound_filter *filter = malloc(sizeof *filter);
     SIM_ASSERT(filter != NULL);
-    *filter = (struct bound_filter){downloads, environment->number, number};
-    const enum error_code code = exo_capability_grant(downloads->kernel->capabilities, NULL, EXO_DOWNLOADED, filter,
-                                                      environment->number, EXO_ALL, out);
+    *filter = (struct bound_filter){downloads, environment, number};
+    environment->filters_held++;
+    const enum error_code code = exo_grant(environment, NULL, EXO_DOWNLOADED, filter, out, error);
     if (code != OK) {
         filter_release(NULL, filter, 0, false);
-        return error_set(error, code, "%s: the table of capabilities is full", environment->name);
     }
-    return OK;
+    return code;
 }
 
 enum error_code exo_bound_filter_text(struct exo_bound_downloads *downloads, struct exo_environment *environment,
                                       const struct download_scope *scope, const char *text, uint32_t *number,
                                       struct exo_handle *out, struct error *error) {
     exo_enter(downloads->kernel, NULL);
-    const enum error_code code = download_demux_install_text(exo_download_filters(downloads->packets),
-                                                             environment->number, scope, text, number, error);
+    enum error_code code = check_share(environment, error);
+    if (code == OK) {
+        code = download_demux_install_text(exo_download_filters(downloads->packets), environment->number, scope, text,
+                                           number, error);
+    }
     return code != OK ? code : grant(downloads, environment, *number, out, error);
 }
 
@@ -211,8 +227,11 @@ enum error_code exo_bound_filter(struct exo_bound_downloads *downloads, struct e
                                  const struct download_scope *scope, const struct download_bpf_instruction *program,
                                  uint32_t count, uint32_t *number, struct exo_handle *out, struct error *error) {
     exo_enter(downloads->kernel, NULL);
-    const enum error_code code = download_demux_install(exo_download_filters(downloads->packets), environment->number,
-                                                        scope, program, count, number, error);
+    enum error_code code = check_share(environment, error);
+    if (code == OK) {
+        code = download_demux_install(exo_download_filters(downloads->packets), environment->number, scope, program,
+                                      count, number, error);
+    }
     return code != OK ? code : grant(downloads, environment, *number, out, error);
 }
 
@@ -234,18 +253,33 @@ enum error_code exo_bound_handler(struct exo_bound_downloads *downloads, struct 
     return code;
 }
 
-enum error_code exo_bound_wait(struct exo_bound_downloads *downloads, struct exo_environment *environment,
-                               const struct download_instruction *program, uint32_t count,
-                               const struct download_region *regions, uint32_t region_count, struct error *error) {
+enum error_code exo_bound_predicate(struct exo_bound_downloads *downloads, struct exo_environment *environment,
+                                    const struct download_instruction *program, uint32_t count,
+                                    const struct download_region *regions, uint32_t region_count, struct error *error) {
     exo_enter(downloads->kernel, NULL);
     if (region_count == 0) {
         return error_set(error, ERR_RANGE, "%s: a predicate without memory never changes", environment->name);
     }
     const enum error_code code =
-        download_wait(downloads->waiters, environment->number, program, count, regions, region_count, error);
+        download_predicate(downloads->waiters, environment->number, program, count, regions, region_count, error);
     if (code == OK) {
-        use_remove(downloads, environment->number, true); /* of a predicate that has woken it */
+        use_remove(downloads, environment->number, true); /* of the predicate that it had */
         use_add(downloads, environment->number, true, regions, region_count);
     }
     return code;
+}
+
+enum error_code exo_bound_wait(struct exo_bound_downloads *downloads, struct exo_environment *environment,
+                               const struct download_instruction *program, uint32_t count,
+                               const struct download_region *regions, uint32_t region_count, struct error *error) {
+    const enum error_code code =
+        exo_bound_predicate(downloads, environment, program, count, regions, region_count, error);
+    return code == OK ? download_sleep(downloads->waiters, environment->number) : code;
+}
+
+void exo_bound_forget(struct exo_bound_downloads *downloads, const struct exo_environment *environment) {
+    use_remove(downloads, environment->number, true);
+    use_remove(downloads, environment->number, false);
+    exo_download_forget(downloads->packets, environment->number);
+    (void)download_wait_cancel(downloads->waiters, environment->number);
 }

@@ -21,6 +21,8 @@ struct exo_bound_downloads_config {
     /* A sleeping environment's memory was taken from it: it is to run. NULL: nobody is
      * told. */
     void (*woken)(void *context, uint32_t environment);
+    /* A filter is no more: its capability has ended. NULL: nobody is told. */
+    void (*removed)(void *context, uint32_t environment, uint32_t filter);
 };
 
 struct exo_bound_downloads;
@@ -36,7 +38,8 @@ struct exo_download *exo_bound_packets(struct exo_bound_downloads *downloads);
 struct download_waiters *exo_bound_waiters(struct exo_bound_downloads *downloads);
 
 /* Installs a filter (text of pcap-filter(7), or a raw program) within `scope`; its number
- * and its capability. Errors as download_demux_install_text. */
+ * and its capability, which counts among the environment's filters (ERR_SHARE). Other errors as
+ * download_demux_install_text. */
 enum error_code exo_bound_filter_text(struct exo_bound_downloads *downloads, struct exo_environment *environment,
                                       const struct download_scope *scope, const char *text, uint32_t *number,
                                       struct exo_handle *out, struct error *error);
@@ -49,9 +52,16 @@ enum error_code exo_bound_handler(struct exo_bound_downloads *downloads, struct 
                                   const struct exo_handle *filter, const struct download_instruction *code,
                                   uint32_t count, const struct download_region *regions, uint32_t region_count,
                                   struct error *error);
-/* download_wait, with at least one region (ERR_RANGE). */
+/* download_predicate, with at least one region (ERR_RANGE). */
+enum error_code exo_bound_predicate(struct exo_bound_downloads *downloads, struct exo_environment *environment,
+                                    const struct download_instruction *code, uint32_t count,
+                                    const struct download_region *regions, uint32_t region_count, struct error *error);
+/* ... and it sleeps: download_sleep. */
 enum error_code exo_bound_wait(struct exo_bound_downloads *downloads, struct exo_environment *environment,
                                const struct download_instruction *code, uint32_t count,
                                const struct download_region *regions, uint32_t region_count, struct error *error);
+/* A dying environment's handlers do not run, and its predicate is no more; filters go with their
+ * capabilities. */
+void exo_bound_forget(struct exo_bound_downloads *downloads, const struct exo_environment *environment);
 
 #endif

@@ -60,6 +60,9 @@
     X(code_send, 25, "Reply handed to the driver")                                                                     \
     X(code_emit, 8, "An extent told to the kernel")                                                                    \
     X(upcall, 30, "A packet queued for its library, which is told")                                                    \
+    X(filter_verify, 150, "A filter's instruction downloaded: checked, read into paths, made into machine code")       \
+    X(filter_compare, 60, "... the filter compared with another one, whether both may take a packet")                  \
+    X(code_verify, 80, "An instruction of the bytecode downloaded: nine rules, made into machine code")                \
     X(predicate_scan, 8, "A sleeping environment looked at: its predicate found")                                      \
     X(xn_compare, 10, "XN: an extent of an ownership function's output compared")                                      \
     X(xn_registry, 20, "XN: a block's registry entry looked up and changed")                                           \

@@ -114,6 +114,14 @@ enum error_code exo_download_handler(struct exo_download *download, uint32_t own
     return OK;
 }
 
+void exo_download_unhandle(struct exo_download *download, uint32_t filter) {
+    struct handler **at = handler_of(download, filter), *handler = *at;
+    if (handler != NULL) {
+        *at = handler->next;
+        free(handler);
+    }
+}
+
 void exo_download_forget(struct exo_download *download, uint32_t owner) {
     for (struct handler **at = &download->handlers; *at != NULL;) {
         struct handler *handler = *at;

@@ -64,6 +64,8 @@ struct download_demux *exo_download_filters(struct exo_download *download);
 enum error_code exo_download_handler(struct exo_download *download, uint32_t owner, uint32_t filter,
                                      const struct download_instruction *code, uint32_t count,
                                      const struct download_region *regions, uint32_t region_count, struct error *error);
+/* Takes a filter's handler off, if it has one. */
+void exo_download_unhandle(struct exo_download *download, uint32_t filter);
 /* Takes an owner's handlers off: what they wrote to is no longer its own, say. */
 void exo_download_forget(struct exo_download *download, uint32_t owner);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/allocate.h"
 #include "sim/error.h"
 
 struct trie_leaf {
@@ -44,14 +45,8 @@ static const struct walk_steps steps_of[] = {
                                 DOWNLOAD_compiled_base, DOWNLOAD_compiled_compare, DOWNLOAD_compiled_hash,
                                 DOWNLOAD_compiled_probe, DOWNLOAD_compiled_test, DOWNLOAD_compiled_leaf}};
 
-static void *trie_new(size_t count, size_t bytes) {
-    void *memory = calloc(count, bytes);
-    SIM_ASSERT(memory != NULL);
-    return memory;
-}
-
 struct download_trie *download_trie_create(enum download_walk walk) {
-    struct download_trie *trie = trie_new(1, sizeof *trie);
+    struct download_trie *trie = sim_allocate(1, sizeof *trie);
     trie->walk = walk;
     return trie;
 }
@@ -73,7 +68,7 @@ static void edge_grow(struct trie_edge *edge) {
     struct trie_entry **old = edge->buckets;
     const uint32_t old_count = UINT32_C(1) << edge->bucket_bits;
     edge->bucket_bits++;
-    edge->buckets = trie_new((size_t)old_count * 2, sizeof(struct trie_entry *));
+    edge->buckets = sim_allocate((size_t)old_count * 2, sizeof(struct trie_entry *));
     for (uint32_t i = 0; i < old_count; i++) {
         for (struct trie_entry *at = old[i]; at != NULL;) {
             struct trie_entry *next = at->next;
@@ -93,9 +88,9 @@ static struct trie_node *edge_child(struct trie_edge *edge, uint32_t value) {
     if (edge->count == UINT32_C(1) << edge->bucket_bits) {
         edge_grow(edge);
     }
-    struct trie_entry *entry = trie_new(1, sizeof *entry);
+    struct trie_entry *entry = sim_allocate(1, sizeof *entry);
     entry->value = value;
-    entry->child = trie_new(1, sizeof *entry->child);
+    entry->child = sim_allocate(1, sizeof *entry->child);
     edge->count++;
     edge_insert(edge, entry);
     return entry->child;
@@ -109,10 +104,10 @@ static struct trie_edge *node_edge(struct trie_node *node, const struct download
         at = &(*at)->next;
     }
     if (*at == NULL) {
-        *at = trie_new(1, sizeof **at);
+        *at = sim_allocate(1, sizeof **at);
         (*at)->field = *field;
         (*at)->lowest = number;
-        (*at)->buckets = trie_new(1, sizeof(struct trie_entry *));
+        (*at)->buckets = sim_allocate(1, sizeof(struct trie_entry *));
     }
     return *at;
 }
@@ -153,7 +148,7 @@ void download_trie_add(struct download_trie *trie, uint32_t number, const struct
         for (uint32_t j = 0; j < count; j++) {
             node = edge_child(node_edge(node, &atoms[j].field, number), atoms[j].value);
         }
-        struct trie_leaf *leaf = trie_new(1, sizeof *leaf);
+        struct trie_leaf *leaf = sim_allocate(1, sizeof *leaf);
         *leaf = (struct trie_leaf){NULL, number, program, path};
         struct trie_leaf **at = &node->leaves;
         while (*at != NULL) {

@@ -5,11 +5,12 @@
 struct waiter {
     struct waiter *next;
     uint32_t owner;
+    bool asleep;
     struct download_program program;
 };
 struct download_waiters {
     struct download_waiters_config config;
-    struct waiter *first; /* in the order in which they went to sleep */
+    struct waiter *first; /* those asleep in the order in which they went to sleep */
     struct download_waiters_counters counters;
 };
 
@@ -37,11 +38,17 @@ static struct waiter **waiter_of(struct download_waiters *waiters, uint32_t owne
     return at;
 }
 
-enum error_code download_wait(struct download_waiters *waiters, uint32_t owner, const struct download_instruction *code,
-                              uint32_t count, const struct download_region *regions, uint32_t region_count,
-                              struct error *error) {
-    struct waiter **at = waiter_of(waiters, owner);
-    if (*at != NULL) {
+static void forget(struct waiter **at) {
+    struct waiter *gone = *at;
+    *at = gone->next;
+    free(gone);
+}
+
+enum error_code download_predicate(struct download_waiters *waiters, uint32_t owner,
+                                   const struct download_instruction *code, uint32_t count,
+                                   const struct download_region *regions, uint32_t region_count, struct error *error) {
+    struct waiter **old = waiter_of(waiters, owner);
+    if (*old != NULL && (*old)->asleep) {
         return error_set(error, ERR_EXISTS, "the environment sleeps already");
     }
     if (region_count > DOWNLOAD_REGIONS_MAX) {
@@ -65,47 +72,79 @@ enum error_code download_wait(struct download_waiters *waiters, uint32_t owner, 
         free(waiter);
         return result;
     }
-    *at = waiter;
+    if (*old != NULL) {
+        forget(old);
+    }
+    *waiter_of(waiters, 0) = waiter; /* at the end: nobody is number 0 */
+    return OK;
+}
+
+enum error_code download_sleep(struct download_waiters *waiters, uint32_t owner) {
+    struct waiter **at = waiter_of(waiters, owner), *waiter = *at;
+    if (waiter == NULL || waiter->asleep) {
+        return waiter == NULL ? ERR_NOT_FOUND : ERR_EXISTS;
+    }
+    *at = waiter->next;
+    waiter->next = NULL;
+    waiter->asleep = true;
+    *waiter_of(waiters, 0) = waiter;
     waiters->counters.slept++;
     return OK;
 }
 
+enum error_code download_wait(struct download_waiters *waiters, uint32_t owner, const struct download_instruction *code,
+                              uint32_t count, const struct download_region *regions, uint32_t region_count,
+                              struct error *error) {
+    const enum error_code result = download_predicate(waiters, owner, code, count, regions, region_count, error);
+    return result == OK ? download_sleep(waiters, owner) : result;
+}
+
 bool download_wait_cancel(struct download_waiters *waiters, uint32_t owner) {
     struct waiter **at = waiter_of(waiters, owner);
-    struct waiter *gone = *at;
-    if (gone == NULL) {
-        return false;
+    const bool asleep = *at != NULL && (*at)->asleep;
+    if (*at != NULL) {
+        forget(at);
     }
-    *at = gone->next;
-    free(gone);
-    return true;
+    return asleep;
 }
 
 static void touch(void *context, uint64_t physical, uint32_t length_bytes, bool write) {
     cpu_touch(context, physical, length_bytes, write);
 }
 
+/* Whether one that sleeps wants to run; it does not sleep any more then. */
+static bool evaluate(struct download_waiters *waiters, struct waiter *waiter, struct context *context,
+                     struct download_work *work, struct download_woken *woken) {
+    const struct download_observer observer = {context, touch};
+    struct download_outcome outcome;
+    download_count(work, DOWNLOAD_predicate_scan, 1);
+    download_run(&waiter->program, waiters->config.memory, NULL, context != NULL ? &observer : NULL, work, &outcome);
+    waiters->counters.evaluated++;
+    waiters->counters.stopped += outcome.stop != DOWNLOAD_RETURNED;
+    if (outcome.stop == DOWNLOAD_RETURNED && outcome.value == 0) {
+        return false;
+    }
+    *woken = (struct download_woken){waiter->owner, outcome.value, outcome.stop};
+    waiters->counters.woken++;
+    waiter->asleep = false;
+    return true;
+}
+
+bool download_waiter_poll(struct download_waiters *waiters, struct context *context, uint32_t owner,
+                          struct download_woken *woken) {
+    struct waiter *waiter = *waiter_of(waiters, owner);
+    struct download_work work = {{0}};
+    const bool wakes = waiter != NULL && waiter->asleep && evaluate(waiters, waiter, context, &work, woken);
+    waiters->counters.cycles += download_work_charge(&work, waiters->config.costs, context);
+    return wakes;
+}
+
 uint32_t download_waiters_poll(struct download_waiters *waiters, struct context *context, struct download_woken *woken,
                                uint32_t capacity) {
-    const struct download_observer observer = {context, touch};
     struct download_work work = {{0}};
     uint32_t count = 0;
-    for (struct waiter **at = &waiters->first; *at != NULL && count < capacity;) {
-        struct waiter *waiter = *at;
-        struct download_outcome outcome;
-        download_count(&work, DOWNLOAD_predicate_scan, 1);
-        download_run(&waiter->program, waiters->config.memory, NULL, context != NULL ? &observer : NULL, &work,
-                     &outcome);
-        waiters->counters.evaluated++;
-        waiters->counters.stopped += outcome.stop != DOWNLOAD_RETURNED;
-        if (outcome.stop == DOWNLOAD_RETURNED && outcome.value == 0) {
-            at = &waiter->next;
-            continue;
-        }
-        woken[count++] = (struct download_woken){waiter->owner, outcome.value, outcome.stop};
-        waiters->counters.woken++;
-        *at = waiter->next;
-        free(waiter);
+    for (struct waiter *at = waiters->first; at != NULL && count < capacity; at = at->next) {
+        count += at->asleep && evaluate(waiters, at, context, &work, &woken[count]) ? 1 : 0;
     }
     waiters->counters.cycles += download_work_charge(&work, waiters->config.costs, context);
     return count;

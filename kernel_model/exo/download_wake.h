@@ -5,7 +5,8 @@
  * kernel's scheduler evaluates it instead of scheduling the environment so that it may
  * look for itself. Same bytecode, no instruction that writes. A predicate that is
  * stopped (an access outside, a division by zero) wakes its environment: it would
- * sleep forever otherwise. */
+ * sleep forever otherwise. An environment has one; it is verified once, and may be slept
+ * on again. */
 #ifndef STILLSUIT_KERNEL_MODEL_EXO_DOWNLOAD_WAKE_H
 #define STILLSUIT_KERNEL_MODEL_EXO_DOWNLOAD_WAKE_H
 
@@ -36,14 +37,25 @@ struct download_waiters;
 struct download_waiters *download_waiters_create(const struct download_waiters_config *config);
 void download_waiters_free(struct download_waiters *waiters);
 
-/* `owner` sleeps until its predicate is not 0. ERR_EXISTS: it sleeps already;
- * ERR_DENIED: a region is not its own to read, or the verifier refuses. */
+/* `owner`'s predicate, in place of the one it had. ERR_EXISTS: it sleeps; ERR_DENIED: a
+ * region is not its own to read, or the verifier refuses. */
+enum error_code download_predicate(struct download_waiters *waiters, uint32_t owner,
+                                   const struct download_instruction *code, uint32_t count,
+                                   const struct download_region *regions, uint32_t region_count, struct error *error);
+/* It sleeps until its predicate is not 0. ERR_NOT_FOUND: it has none; ERR_EXISTS: it
+ * sleeps already. */
+enum error_code download_sleep(struct download_waiters *waiters, uint32_t owner);
+/* Both at once. */
 enum error_code download_wait(struct download_waiters *waiters, uint32_t owner, const struct download_instruction *code,
                               uint32_t count, const struct download_region *regions, uint32_t region_count,
                               struct error *error);
-/* Wakes it for another reason, or because it is no more; false: it did not sleep. */
+/* Wakes it for another reason, or because it is no more, and forgets the predicate; false: it
+ * did not sleep. */
 bool download_wait_cancel(struct download_waiters *waiters, uint32_t owner);
 
+/* Evaluates the predicate of one that may sleep, charged as below. True: it is awake now. */
+bool download_waiter_poll(struct download_waiters *waiters, struct context *context, uint32_t owner,
+                          struct download_woken *woken);
 /* For the scheduler: evaluates the predicates of all who sleep, in the order in which
  * they went to sleep, and takes out those to be woken, at most `capacity`; returns how
  * many. What it takes is charged to `context` (NULL: takes no time), whose cpu_run is

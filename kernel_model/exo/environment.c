@@ -11,6 +11,9 @@ struct exo_limits exo_limits_default(void) {
                                .filters = 64,
                                .queues = 8,
                                .frames = 65536,
+                               .table_frames = 16384,
+                               .capabilities = 16384,
+                               .bindings = 65536,
                                .storage_interfaces = 4,
                                .storage_queues = 8,
                                .storage_areas = 16,
@@ -20,10 +23,11 @@ struct exo_limits exo_limits_default(void) {
                                .address_mask = UINT32_MAX};
 }
 
-/* Frames of page tables: remembered, to be given back with the environment. */
+/* Frames of page tables: charged and remembered, to be given back with the environment. */
 static uint64_t table_frame_allocate(void *context) {
     struct exo_environment *environment = context;
-    const uint64_t frame = frames_allocate(environment->kernel->frames);
+    environment->table_refused = environment->table_frame_count >= environment->limits.table_frames;
+    const uint64_t frame = environment->table_refused ? 0 : frames_allocate(environment->kernel->frames);
     if (frame == 0) {
         return 0;
     }
@@ -37,6 +41,29 @@ static uint64_t table_frame_allocate(void *context) {
     return frame;
 }
 
+enum error_code exo_tables_error(struct exo_environment *environment, enum error_code code) {
+    if (code != ERR_EXHAUSTED || !environment->table_refused) {
+        return code;
+    }
+    environment->table_refused = false;
+    return exo_share(environment, "frames of page tables", NULL);
+}
+
+/* An address space and a domain, where hardware walks tables. */
+static enum error_code make_spaces(struct exo_environment *environment, struct error *error) {
+    struct machine *machine = environment->kernel->machine;
+    if (machine->r3000 != NULL) {
+        return OK; /* a software TLB */
+    }
+    environment->space = address_space_create(machine->memory, table_frame_allocate, environment);
+    environment->domain = iommu_domain_create(machine->iommu, table_frame_allocate, environment, error);
+    if (environment->space != NULL && environment->domain != NULL) {
+        return OK;
+    }
+    return error_set(error, exo_tables_error(environment, ERR_EXHAUSTED), "%s: no memory for page tables",
+                     environment->name);
+}
+
 struct exo_environment *exo_environment_create(struct exo_kernel *kernel, const char *name,
                                                const struct exo_limits *limits, struct error *error) {
     exo_enter(kernel, NULL);
@@ -47,29 +74,38 @@ struct exo_environment *exo_environment_create(struct exo_kernel *kernel, const 
     environment->limits = *limits;
     environment->next_virtual = FIRST_VIRTUAL;
     (void)snprintf(environment->name, sizeof environment->name, "%s", name);
-    const bool software_tlb = kernel->machine->r3000 != NULL; /* its hardware walks no page tables */
-    if (!software_tlb) {
-        environment->space = address_space_create(kernel->machine->memory, table_frame_allocate, environment);
-        /* The IOMMU keeps its domains to the end, so their tables are the kernel's. */
-        environment->domain =
-            iommu_domain_create(kernel->machine->iommu, frames_allocate_callback, kernel->frames, error);
+    if (!exo_capabilities_open(kernel->capabilities, environment->number, limits->capabilities)) {
+        free(environment);
+        (void)error_set(error, ERR_EXHAUSTED, "%s: there are not so many capabilities to reserve", name);
+        return NULL;
     }
     struct exo_environment **end = &kernel->environments;
     while (*end != NULL) {
         end = &(*end)->next;
     }
     *end = environment;
-    if (!software_tlb && (environment->space == NULL || environment->domain == NULL)) {
-        (void)error_set(error, ERR_EXHAUSTED, "%s: no memory for page tables", name);
+    if (make_spaces(environment, error) != OK) {
         exo_environment_destroy(environment);
         return NULL;
     }
     return environment;
 }
 
+/* With its last capability all else went that it was charged for. */
+static void check_nothing_held(const struct exo_environment *environment) {
+    SIM_ASSERT_MSG(environment->frames_held == 0 && environment->bindings_held == 0, "%s: memory is held",
+                   environment->name);
+    SIM_ASSERT_MSG(environment->filters_held == 0 && environment->queues_held == 0, "%s: filters or queues are held",
+                   environment->name);
+    SIM_ASSERT_MSG(environment->storage_interfaces_held == 0 && environment->storage_queues_held == 0,
+                   "%s: storage is held", environment->name);
+}
+
 void exo_environment_destroy(struct exo_environment *environment) {
     struct exo_kernel *kernel = environment->kernel;
     exo_capability_revoke_holder(kernel->capabilities, environment->number);
+    exo_capabilities_close(kernel->capabilities, environment->number);
+    check_nothing_held(environment);
     struct exo_environment **at = &kernel->environments;
     while (*at != environment) {
         at = &(*at)->next;
@@ -77,6 +113,9 @@ void exo_environment_destroy(struct exo_environment *environment) {
     *at = environment->next;
     if (environment->space != NULL) {
         address_space_free(environment->space);
+    }
+    if (environment->domain != NULL) {
+        iommu_domain_destroy(environment->domain);
     }
     for (uint32_t i = 0; i < environment->table_frame_count; i++) {
         frames_give_back(kernel->frames, environment->table_frames[i]);
@@ -94,11 +133,33 @@ enum error_code exo_derive(struct exo_environment *environment, const struct exo
         exo_capability_derive(kernel->capabilities, environment->number, handle, rights, to->number, out, &code);
     kernel->counters.refused[refusal]++;
     environment->counters.refused[refusal]++;
-    if (code != OK) {
+    if (refusal != EXO_ALLOWED) {
         return error_set(error, code, "%s: no capability for %s: %s", environment->name, to->name,
-                         refusal != EXO_ALLOWED ? exo_refusal_text(refusal) : error_code_text(code));
+                         exo_refusal_text(refusal));
     }
-    return OK;
+    return code == OK ? OK : exo_no_capability(environment, code, error);
+}
+
+enum error_code exo_grant(struct exo_environment *environment, const struct exo_handle *parent, enum exo_type type,
+                          void *object, struct exo_handle *out, struct error *error) {
+    const enum error_code code = exo_capability_grant(environment->kernel->capabilities, parent, type, object,
+                                                      environment->number, EXO_ALL, out);
+    return code == OK ? OK : exo_no_capability(environment, code, error);
+}
+
+enum error_code exo_share(struct exo_environment *environment, const char *what, struct error *error) {
+    environment->counters.shares++;
+    environment->kernel->counters.shares++;
+    return error_set(error, ERR_SHARE, "%s: it has its share of %s", environment->name, what);
+}
+
+enum error_code exo_no_capability(struct exo_environment *environment, enum error_code code, struct error *error) {
+    if (code == ERR_SHARE) {
+        return exo_share(environment, "capabilities", error);
+    }
+    environment->counters.exhausted++;
+    environment->kernel->counters.exhausted++;
+    return error_set(error, code, "%s: the table of capabilities is full", environment->name);
 }
 
 enum error_code exo_revoke(struct exo_environment *environment, const struct exo_handle *handle, struct error *error) {

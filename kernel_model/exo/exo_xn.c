@@ -63,18 +63,6 @@ void exo_xn_free(struct exo_xn *blocks) {
     free(blocks);
 }
 
-static enum error_code share(struct exo_environment *environment, struct error *error, const char *what) {
-    environment->counters.shares++;
-    environment->kernel->counters.shares++;
-    return error_set(error, ERR_SHARE, "%s: it has its share of %s", environment->name, what);
-}
-
-static enum error_code full(struct exo_environment *environment, struct error *error) {
-    environment->counters.exhausted++;
-    environment->kernel->counters.exhausted++;
-    return error_set(error, ERR_EXHAUSTED, "%s: no capability is left", environment->name);
-}
-
 /* ---- types and trees ---- */
 
 enum error_code exo_xn_template(struct exo_xn *blocks, struct exo_environment *environment,
@@ -86,7 +74,7 @@ enum error_code exo_xn_template(struct exo_xn *blocks, struct exo_environment *e
         held += at->environment == environment;
     }
     if (held >= EXO_XN_TYPES_EACH) {
-        return share(environment, error, "types of metadata");
+        return exo_share(environment, "types of metadata", error);
     }
     struct template *template = calloc(1, sizeof *template);
     SIM_ASSERT(template != NULL);
@@ -97,13 +85,11 @@ enum error_code exo_xn_template(struct exo_xn *blocks, struct exo_environment *e
     }
     *template = (struct template){blocks->templates, blocks, environment, *type};
     blocks->templates = template;
-    code = exo_capability_grant(blocks->kernel->capabilities, NULL, EXO_TEMPLATE, template, environment->number,
-                                EXO_ALL, out);
+    code = exo_grant(environment, NULL, EXO_TEMPLATE, template, out, error);
     if (code != OK) {
         template_release(NULL, template, 0, false);
-        return full(environment, error);
     }
-    return OK;
+    return code;
 }
 
 static bool owns_tree(const struct exo_environment *environment, const struct tree *tree) {
@@ -117,7 +103,7 @@ static enum error_code hand_out(struct exo_environment *environment, const struc
     const enum exo_refusal refusal = exo_capability_derive(environment->kernel->capabilities, KERNEL_HOLDER,
                                                            &tree->kernels, rights, environment->number, out, &code);
     SIM_ASSERT(refusal == EXO_ALLOWED);
-    return code == OK ? OK : full(environment, error);
+    return code == OK ? OK : exo_no_capability(environment, code, error);
 }
 
 enum error_code exo_xn_root(struct exo_xn *blocks, struct exo_environment *environment,
@@ -134,7 +120,7 @@ enum error_code exo_xn_root(struct exo_xn *blocks, struct exo_environment *envir
         held += owns_tree(environment, at);
     }
     if (held >= EXO_XN_ROOTS_EACH) {
-        return share(environment, error, "roots");
+        return exo_share(environment, "roots", error);
     }
     struct tree *tree = calloc(1, sizeof *tree);
     SIM_ASSERT(tree != NULL);
@@ -144,7 +130,7 @@ enum error_code exo_xn_root(struct exo_xn *blocks, struct exo_environment *envir
     struct exo_capabilities *table = blocks->kernel->capabilities;
     if (exo_capability_grant(table, NULL, EXO_BLOCKS, tree, KERNEL_HOLDER, EXO_ALL, &tree->kernels) != OK) {
         free(tree);
-        return full(environment, error);
+        return exo_no_capability(environment, ERR_EXHAUSTED, error);
     }
     code = hand_out(environment, tree, EXO_ALL, out, error);
     if (code == OK) {

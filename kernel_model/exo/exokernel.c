@@ -84,6 +84,7 @@ struct exo_kernel *exo_kernel_create(struct machine *machine, struct exo_costs *
     kernel->costs = costs;
     kernel->idle = idle;
     kernel->frames = frames_create(machine->memory);
+    iommu_set_allocator(machine->iommu, frames_allocate_callback, kernel->frames);
     kernel->capabilities = exo_capabilities_create(key_draw(), EXO_CAPABILITIES_MAX);
     kernel->working_set = working_set_allocate(kernel);
     exo_memory_init(kernel);
@@ -224,6 +225,9 @@ void exo_visit_stats(const struct exo_kernel *kernel, const struct stats_sink *s
         stats_counter(sink, instance, "page_faults", page_faults_of(at));
         stats_counter(sink, instance, "iommu_faults", dma_faults_of(at));
         stats_counter(sink, instance, "frames_held", at->frames_held);
+        stats_counter(sink, instance, "table_frames_held", at->table_frame_count);
+        stats_counter(sink, instance, "capabilities_held", exo_capabilities_charged(kernel->capabilities, at->number));
+        stats_counter(sink, instance, "bindings_held", at->bindings_held);
         stats_counter(sink, instance, "filters_held", at->filters_held);
         stats_counter(sink, instance, "storage_interfaces_held", at->storage_interfaces_held);
         stats_counter(sink, instance, "storage_bytes_held", exo_vsa_bytes_of(at));

@@ -20,7 +20,7 @@
 #include "kernel_model/exo/capability.h"
 #include "sim/param.h"
 
-enum { EXO_CAPABILITIES_MAX = 65536 };
+enum { EXO_CAPABILITIES_MAX = 1 << 21 };
 
 /* Cycles of the kernel's own work; profile section `exokernel`. */
 struct exo_costs {

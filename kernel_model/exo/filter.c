@@ -229,10 +229,11 @@ enum error_code exo_filter_create(struct exo_environment *environment, const str
     environment->filters_held++;
     const bool installed = ((directions & EXO_FILTER_RX) == 0 || install_receive(filter)) &&
                            ((directions & EXO_FILTER_TX) == 0 || install_transmit(filter));
-    if (!installed || exo_capability_grant(kernel->capabilities, function, EXO_FILTER, filter, environment->number,
-                                           EXO_ALL, &filter->handle) != OK) {
+    code = installed ? exo_grant(environment, function, EXO_FILTER, filter, &filter->handle, error)
+                     : refuse(environment, error, ERR_EXHAUSTED, "no slot is left");
+    if (code != OK) {
         release(kernel, filter, 0, false);
-        return refuse(environment, error, ERR_EXHAUSTED, "no slot is left");
+        return code;
     }
     *out = filter->handle;
     return OK;

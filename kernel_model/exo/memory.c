@@ -17,18 +17,21 @@ struct frame_run {
 enum error_code exo_mapping_add(struct exo_mapping **list, struct exo_environment *environment, uint32_t capability,
                                 uint64_t physical, uint64_t *virtual_address, uint64_t length_bytes, bool write,
                                 bool device_visible) {
+    if (environment->bindings_held >= environment->limits.bindings) {
+        return exo_share(environment, "bindings", NULL);
+    }
     const uint64_t at = *virtual_address != 0 ? *virtual_address : exo_environment_reserve(environment, length_bytes);
     const unsigned flags = MMU_USER | (write ? (unsigned)MMU_WRITE : 0U);
     enum error_code code = address_space_map(environment->space, at, physical, length_bytes, flags);
     if (code != OK) {
-        return code;
+        return exo_tables_error(environment, code);
     }
     if (device_visible) {
         const unsigned rights = IOMMU_READ | (write ? (unsigned)IOMMU_WRITE : 0U);
         code = iommu_map(environment->domain, at, physical, length_bytes, rights);
         if (code != OK) {
             address_space_unmap(environment->space, at, length_bytes);
-            return code;
+            return exo_tables_error(environment, code);
         }
     }
     struct exo_mapping *mapping = malloc(sizeof *mapping);
@@ -40,6 +43,7 @@ enum error_code exo_mapping_add(struct exo_mapping **list, struct exo_environmen
                                     .virtual_address = at,
                                     .length_bytes = length_bytes};
     *list = mapping;
+    environment->bindings_held++;
     *virtual_address = at;
     return OK;
 }
@@ -63,6 +67,7 @@ void exo_mappings_remove(struct exo_mapping **list, uint32_t capability) {
                 cpu_charge(context, cycles);
             }
         }
+        mapping->environment->bindings_held--;
         *list = mapping->next;
         free(mapping);
     }
@@ -118,8 +123,7 @@ enum error_code exo_memory_allocate(struct exo_environment *environment, uint64_
     }
     const uint64_t count = (length_bytes - 1) / MEMORY_FRAME_BYTES + 1;
     if (count > free_frames) {
-        environment->counters.shares++;
-        kernel->counters.shares++;
+        (void)exo_share(environment, "frames", NULL);
         return error_set(error, ERR_SHARE, "%s: %llu frames, and %llu are left of its share", environment->name,
                          (unsigned long long)count, (unsigned long long)free_frames);
     }
@@ -136,13 +140,11 @@ enum error_code exo_memory_allocate(struct exo_environment *environment, uint64_
     *run = (struct frame_run){.kernel = kernel, .holder = environment, .physical = physical, .count = count};
     environment->frames_held += count;
     *region = (struct exo_region){.physical = physical, .length_bytes = count * MEMORY_FRAME_BYTES};
-    const enum error_code code = exo_capability_grant(kernel->capabilities, NULL, EXO_FRAMES, run, environment->number,
-                                                      EXO_ALL, &region->handle);
+    const enum error_code code = exo_grant(environment, NULL, EXO_FRAMES, run, &region->handle, error);
     if (code != OK) {
         release(NULL, run, 0, false);
-        return error_set(error, code, "%s: the table of capabilities is full", environment->name);
     }
-    return OK;
+    return code;
 }
 
 enum error_code exo_memory_frames(struct exo_environment *environment, const struct exo_handle *handle, unsigned rights,

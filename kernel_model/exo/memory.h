@@ -25,7 +25,8 @@ struct exo_mapping {
     uint64_t virtual_address, length_bytes;
 };
 /* Maps physical addresses at a virtual one (0: the kernel chooses), and remembers.
- * The kernel's own: the caller has checked the capability. */
+ * The kernel's own: the caller has checked the capability. ERR_SHARE: the environment has its
+ * share of bindings, or of frames for tables; counted. */
 enum error_code exo_mapping_add(struct exo_mapping **list, struct exo_environment *environment, uint32_t capability,
                                 uint64_t physical, uint64_t *virtual_address, uint64_t length_bytes, bool write,
                                 bool device_visible);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kernel_model/exo/aegis_machine.h"
+#include "kernel_model/exo/aegis_sleep.h"
 
 /* ---- the vector ---- */
 
@@ -45,8 +46,7 @@ enum error_code aegis_slice_allocate(struct aegis_environment *environment, uint
     enum error_code code = choose(aegis, &position, error);
     if (code == OK) {
         struct aegis_slice *slice = &aegis->slices[position];
-        code = exo_capability_grant(aegis->kernel->capabilities, NULL, EXO_SLICE, slice,
-                                    environment->environment->number, EXO_ALL, handle);
+        code = exo_grant(environment->environment, NULL, EXO_SLICE, slice, handle, error);
         slice->owner = code == OK ? environment : NULL;
         slice->handle = *handle;
     }
@@ -161,6 +161,14 @@ static void end_slice(struct aegis *aegis, struct aegis_environment *current, si
     }
 }
 
+void aegis_slice_reclaim(struct aegis_environment *environment) {
+    struct aegis *aegis = environment->aegis;
+    struct aegis_environment *current = aegis->current;
+    if (holder(aegis) == environment && current != environment && aegis->overrunner != current) {
+        end_slice(aegis, current, sim_now());
+    }
+}
+
 static void run_next(struct aegis *aegis) {
     struct aegis_environment *next = aegis_next(aegis, NULL);
     if (next != NULL) {
@@ -221,7 +229,7 @@ enum error_code aegis_yield(struct aegis_environment *environment, struct aegis_
     aegis_call_begin(environment, aegis_components.slice, false);
     environment->counters.yields++;
     aegis->counters.yields++;
-    if (to != NULL && (to == environment || !aegis_runnable(to))) {
+    if (to != NULL && (to == environment || !aegis_sleep_ready(to))) {
         aegis_call_end(environment);
         return ERR_NOT_FOUND;
     }

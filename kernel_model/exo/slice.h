@@ -36,6 +36,8 @@ void aegis_slice_tick(struct aegis *aegis);
 void aegis_slice_settle(struct aegis_environment *environment);
 /* `from` transfers control to `to`: a slice that is over is over for both. */
 void aegis_slice_pass(struct aegis_environment *from, struct aegis_environment *to);
+/* It has woken up: if the present slice is its own, it is over for who has it as a guest. */
+void aegis_slice_reclaim(struct aegis_environment *environment);
 /* Takes a dying environment out of the vector. */
 void aegis_slice_forget(struct aegis_environment *environment);
 

@@ -87,17 +87,17 @@ enum error_code exo_function_grant(struct exo_environment *environment, struct d
     memcpy(function->mac, mac, sizeof function->mac);
     kernel->functions = function;
     code = iommu_attach(kernel->machine->iommu, function->pcie->requester_id, environment->domain);
-    if (code == OK) {
-        nic_function_set_mac(nic, number, mac);
-        nic_function_enable(nic, number, true);
-        code =
-            exo_capability_grant(kernel->capabilities, NULL, EXO_FUNCTION, function, environment->number, EXO_ALL, out);
-    }
     if (code != OK) {
         function_release(kernel, function, 0, false);
-        return exhausted(environment, error, "capability");
+        return exhausted(environment, error, "frame for the IOMMU");
     }
-    return OK;
+    nic_function_set_mac(nic, number, mac);
+    nic_function_enable(nic, number, true);
+    code = exo_grant(environment, NULL, EXO_FUNCTION, function, out, error);
+    if (code != OK) {
+        function_release(kernel, function, 0, false);
+    }
+    return code;
 }
 
 enum error_code exo_function_map(struct exo_environment *environment, const struct exo_handle *handle,
@@ -162,9 +162,7 @@ enum error_code exo_queue_grant(struct exo_environment *environment, const struc
     }
     struct exo_function *owner = object;
     if (environment->queues_held >= environment->limits.queues) {
-        environment->counters.shares++;
-        kernel->counters.shares++;
-        return error_set(error, ERR_SHARE, "%s: it has its share of queues", environment->name);
+        return exo_share(environment, "queues", error);
     }
     uint32_t free_index = 0;
     while (free_index < nic_queues_per_function(owner->nic) && (owner->queues >> free_index & 1) != 0) {
@@ -176,10 +174,10 @@ enum error_code exo_queue_grant(struct exo_environment *environment, const struc
     struct exo_queue *queue = calloc(1, sizeof *queue);
     SIM_ASSERT(queue != NULL);
     *queue = (struct exo_queue){.function = owner, .holder = environment, .index = free_index};
-    code = exo_capability_grant(kernel->capabilities, function, EXO_QUEUE, queue, environment->number, EXO_ALL, out);
+    code = exo_grant(environment, function, EXO_QUEUE, queue, out, error);
     if (code != OK) {
         free(queue);
-        return exhausted(environment, error, "capability");
+        return code;
     }
     owner->queues |= UINT64_C(1) << free_index;
     environment->queues_held++;

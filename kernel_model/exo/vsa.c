@@ -43,7 +43,7 @@ static enum error_code hand_out(struct exo_environment *environment, struct exo_
     const enum exo_refusal refusal = exo_capability_derive(environment->kernel->capabilities, KERNEL_HOLDER, &vsa->root,
                                                            rights, environment->number, out, &code);
     SIM_ASSERT(refusal == EXO_ALLOWED);
-    return code == OK ? OK : exo_storage_exhausted(environment, error, "capability");
+    return code == OK ? OK : exo_no_capability(environment, code, error);
 }
 
 /* ---- making and ending ---- */

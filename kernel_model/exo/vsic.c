@@ -15,9 +15,7 @@ enum error_code exo_storage_exhausted(struct exo_environment *environment, struc
 }
 
 enum error_code exo_storage_share(struct exo_environment *environment, struct error *error, const char *what) {
-    environment->counters.shares++;
-    environment->kernel->counters.shares++;
-    return error_set(error, ERR_SHARE, "%s: it has its share of %s", environment->name, what);
+    return exo_share(environment, what, error);
 }
 
 /* ---- drives ---- */
@@ -170,7 +168,7 @@ static enum error_code admin_allocate(struct exo_vsic *vsic) {
     const enum error_code code =
         iommu_map(holder->domain, at, vsic->admin_physical, ADMIN_BYTES, IOMMU_READ | IOMMU_WRITE);
     vsic->admin_address = code == OK ? at : 0;
-    return code;
+    return exo_tables_error(holder, code);
 }
 
 static enum error_code bring_up(struct exo_vsic *vsic, struct error *error) {
@@ -217,14 +215,17 @@ enum error_code exo_vsic_grant(struct exo_environment *environment, struct exo_d
         vsic->emulated = exo_emulated_create(drive->emulation, vsic, error);
         code = vsic->emulated != NULL ? OK : ERR_EXHAUSTED;
     }
-    if (code == OK) {
-        code = exo_capability_grant(kernel->capabilities, NULL, EXO_VSIC, vsic, environment->number, EXO_ALL, out);
+    if (code == ERR_SHARE) { /* of page tables: counted */
+        (void)error_set(error, code, "%s: it has its share of frames of page tables", environment->name);
+    } else if (code != OK) {
+        code = exo_storage_exhausted(environment, error, "storage interface");
+    } else {
+        code = exo_grant(environment, NULL, EXO_VSIC, vsic, out, error);
     }
     if (code != OK) {
         vsic_release(kernel, vsic, 0, false);
-        return exo_storage_exhausted(environment, error, "storage interface");
     }
-    return OK;
+    return code;
 }
 
 bool exo_vsic_is_emulated(struct exo_environment *environment, const struct exo_handle *handle) {
@@ -336,11 +337,10 @@ enum error_code exo_storage_queue_grant(struct exo_environment *environment, con
     *queue = (struct exo_storage_queue){.vsic = vsic, .holder = environment, .index = index};
     vsic->queues |= UINT64_C(1) << index;
     environment->storage_queues_held++;
-    code =
-        exo_capability_grant(kernel->capabilities, handle, EXO_STORAGE_QUEUE, queue, environment->number, EXO_ALL, out);
+    code = exo_grant(environment, handle, EXO_STORAGE_QUEUE, queue, out, error);
     if (code != OK) {
         queue_release(kernel, queue, 0, false);
-        return exo_storage_exhausted(environment, error, "capability");
+        return code;
     }
     code = map_doorbells(queue, out->index, &binding->doorbells);
     if (code != OK) {

@@ -34,8 +34,8 @@ static struct linux_skb *next_received(struct linux_queue *queue, union nic_rx_d
     if (skb == NULL || (descriptor->write_back.status_error & NIC_RX_DD) == 0) {
         return NULL;
     }
-    if (skb->request == NULL) {
-        skb->request = memory_alight(memory_of(queue), skb->physical);
+    if (skb->carrier.request == NULL) {
+        skb->carrier.request = memory_alight(memory_of(queue), skb->physical);
     }
     return skb;
 }
@@ -43,7 +43,7 @@ static struct linux_skb *next_received(struct linux_queue *queue, union nic_rx_d
 struct request *linux_driver_first_request(struct linux_queue *queue) {
     union nic_rx_descriptor descriptor;
     const struct linux_skb *skb = next_received(queue, &descriptor);
-    return skb != NULL ? skb->request : NULL;
+    return skb != NULL ? skb->carrier.request : NULL;
 }
 
 static bool is_checked(uint32_t status_error) {
@@ -61,7 +61,7 @@ struct linux_skb *linux_driver_receive(struct linux_queue *queue, struct context
     skb->variation = random_lognormal_factor(system->variation, system->profile.variation);
     skb->frame_bytes = descriptor.write_back.length_bytes;
     skb->checked = is_checked(descriptor.write_back.status_error);
-    cpu_work_for(context, system_components.net_stack_in, skb->request);
+    cpu_work_for(context, system_components.net_stack_in, skb->carrier.request);
     cpu_touch(context, receive_descriptor(queue, queue->receive_clean), NIC_DESCRIPTOR_BYTES, false);
     linux_charge(context, &system->profile.driver_receive, skb->variation);
     queue->receive_slots[queue->receive_clean] = NULL;
@@ -133,8 +133,8 @@ bool linux_driver_transmit(struct linux_queue *queue, struct context *context, s
         .command = skb->frame_bytes | NIC_TX_DTYP_DATA | NIC_TX_EOP | NIC_TX_IFCS | NIC_TX_RS | NIC_TX_DEXT,
         .status_length = NIC_TX_POPTS_IXSM | NIC_TX_POPTS_TXSM | skb->frame_bytes << NIC_TX_PAYLEN_SHIFT,
     };
-    struct request *request = skb->request;
-    skb->request = NULL;
+    struct request *request = skb->carrier.request;
+    skb->carrier.request = NULL;
     skb->on_ring = true;
     put_transmit(queue, context, &offload, NULL);
     put_transmit(queue, context, &data, skb);

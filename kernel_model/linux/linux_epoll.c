@@ -144,13 +144,13 @@ static void report(struct linux_thread *thread, const struct harvest *harvest) {
     struct linux_profile *profile = &linux_of(thread)->profile;
     const struct linux_skb *first = harvest->first;
     const double variation = first != NULL ? first->variation : 1;
-    cpu_work_for(thread->context, linux_components.epoll, first != NULL ? first->request : NULL);
+    cpu_work_for(thread->context, linux_components.epoll, first != NULL ? first->carrier.request : NULL);
     linux_charge(thread->context, &profile->epoll_wait, variation);
     for (unsigned i = 1; i < harvest->looked; ++i) {
         linux_charge(thread->context, &profile->epoll_event, variation);
     }
     linux_charge(thread->context, &profile->crossing_return, variation);
-    if (first != NULL && first->request != NULL) {
+    if (first != NULL && first->carrier.request != NULL) {
         cpu_pass_on(thread->context, linux_components.socket_queue, LEDGER_WAITING);
     }
     cpu_run(thread->context);

@@ -14,7 +14,8 @@
 #include "kernel_model/linux/linux_profile.h"
 #include "sim/engine.h"
 #include "sim/random.h"
-#include "stack/tcp_host.h"
+#include "stack/tcp_alarm.h"
+#include "stack/tcp_carrier.h"
 #include "stack/tcp_stack.h"
 #include "stack/udp_stack.h"
 
@@ -82,14 +83,11 @@ struct linux_skb {
     uint64_t physical; /* of the frame's first byte; the buffer is its own for good */
     uint32_t frame_bytes, payload_offset, payload_bytes;
     struct system_endpoint peer;
-    struct request *request;
-    double variation;             /* the packet's factor on kernel cycles */
-    bool checked;                 /* the NIC has verified its checksums */
-    struct linux_socket *charged; /* whose send buffer it counts against */
-    /* TCP: its place in the stream; not released while it is either. */
-    struct tcp_segment segment;
-    struct request *away; /* the one that rode on it last */
-    bool tcp, held /* for retransmission */, on_ring;
+    double variation;                                 /* the packet's factor on kernel cycles */
+    bool checked;                                     /* the NIC has verified its checksums */
+    struct linux_socket *charged;                     /* whose send buffer it counts against */
+    struct tcp_carrier carrier;                       /* whose request it carries; TCP: its place in the stream */
+    bool tcp, held /* for retransmission */, on_ring; /* not released while it is either */
 };
 
 /* One direction's part in interrupt moderation. */
@@ -168,7 +166,7 @@ struct linux_cpu {
     sim_time asleep_since, idle_history[LINUX_IDLE_HISTORY];
     unsigned idle_count;
     struct sim_event tick;
-    struct linux_stream *expired; /* their timers are due */
+    struct tcp_alarms alarms; /* of the connections that its softirq serves */
     struct linux_counters counters;
 };
 
@@ -190,11 +188,9 @@ struct linux_socket {
 struct linux_stream {
     struct linux_socket socket;
     struct tcp_stream stream;
-    struct linux_cpu *cpu; /* whose softirq serves it */
-    struct sim_event timer;
+    struct tcp_alarm alarm;
     uint64_t state_at; /* physical: the lines of its control block; 0: none */
-    bool expired;      /* in its CPU's list */
-    struct linux_stream *next_expired, *next;
+    struct linux_stream *next;
 };
 
 /* eventpoll */
@@ -393,8 +389,8 @@ void linux_discard(struct linux_thread *thread, struct request *request, const c
 static inline struct linux_stream *linux_stream_of(const struct tcp_stream *stream) {
     return (struct linux_stream *)(void *)((char *)(uintptr_t)stream - offsetof(struct linux_stream, stream));
 }
-static inline struct linux_skb *linux_skb_of(const struct tcp_segment *segment) {
-    return (struct linux_skb *)(void *)((char *)(uintptr_t)segment - offsetof(struct linux_skb, segment));
+static inline struct linux_skb *linux_skb_of(const struct tcp_carrier *carrier) {
+    return (struct linux_skb *)(void *)((char *)(uintptr_t)carrier - offsetof(struct linux_skb, carrier));
 }
 static inline struct linux_event_set *linux_event_set_of(const struct event_set *set) {
     return (struct linux_event_set *)(void *)((char *)(uintptr_t)set - offsetof(struct linux_event_set, set));

@@ -81,10 +81,8 @@ uint64_t linux_profile_place_streams(struct linux_profile *profile, struct frame
     return place(profile, stream_rows, STREAM_ROWS, tcp_stack_working_set_bytes(&profile->tcp), frames);
 }
 
-typedef void cost_visitor(void *context, const char *key, const struct cost *cost);
-
 static void visit_steps(const struct linux_profile *profile, const struct step_row *rows, size_t count,
-                        cost_visitor *visit, void *context) {
+                        param_cost_visitor *visit, void *context) {
     for (size_t i = 0; i < count; ++i) {
         const struct linux_step *step =
             (const struct linux_step *)(const void *)((const char *)profile + rows[i].offset);
@@ -92,22 +90,11 @@ static void visit_steps(const struct linux_profile *profile, const struct step_r
     }
 }
 
-static void visit_table(const char *prefix, const struct param *table, const void *costs, cost_visitor *visit,
-                        void *context) {
-    char key[64];
-    for (const struct param *row = table; row->key != NULL; ++row) {
-        if (row->type == PARAM_COST) {
-            (void)snprintf(key, sizeof key, "%s.%s", prefix, row->key);
-            visit(context, key, (const struct cost *)(const void *)((const char *)costs + row->offset));
-        }
-    }
-}
-
-void linux_profile_visit(const struct linux_profile *profile, bool streams, cost_visitor *visit, void *context) {
+void linux_profile_visit(const struct linux_profile *profile, bool streams, param_cost_visitor *visit, void *context) {
     visit_steps(profile, step_rows, STEP_ROWS, visit, context);
-    visit_table("stack", udp_stack_params, &profile->stack, visit, context);
+    param_visit_costs(udp_stack_params, &profile->stack, "stack", visit, context);
     if (streams) {
         visit_steps(profile, stream_rows, STREAM_ROWS, visit, context);
-        visit_table("stack.tcp", tcp_stack_params, &profile->tcp, visit, context);
+        param_visit_costs(tcp_stack_params, &profile->tcp, "stack.tcp", visit, context);
     }
 }

@@ -122,7 +122,7 @@ static bool leave(struct linux_thread *thread) {
 }
 
 static void charge_switch_for(struct linux_thread *thread, const struct linux_skb *skb) {
-    charge_switch(thread, skb != NULL ? skb->request : NULL, skb != NULL ? skb->variation : 1);
+    charge_switch(thread, skb != NULL ? skb->carrier.request : NULL, skb != NULL ? skb->variation : 1);
 }
 
 void linux_sched_sleep(struct linux_thread *thread, const struct linux_socket *socket) {

@@ -43,7 +43,7 @@ static struct linux_skb *copy_out(struct linux_thread *thread, struct linux_sock
         return NULL;
     }
     skb->charged = socket;
-    skb->request = buffer->request;
+    skb->carrier.request = buffer->request;
     skb->payload_offset = NET_UDP_HEADERS_BYTES;
     skb->payload_bytes = buffer->length_bytes;
     skb->frame_bytes = NET_UDP_HEADERS_BYTES + buffer->length_bytes;
@@ -76,7 +76,7 @@ static void net_stack_out(struct linux_thread *thread, struct linux_socket *sock
         udp.source_mac[i] = system->config.mac[i];
     }
     linux_neighbour_find(system, to.address, udp.destination_mac);
-    cpu_work_for(context, system_components.net_stack_out, skb->request);
+    cpu_work_for(context, system_components.net_stack_out, skb->carrier.request);
     system->stack.variation = thread->variation;
     udp_stack_output(&system->stack, context, skb->physical, &udp, true);
     linux_charge(context, &system->profile.driver_transmit, thread->variation);
@@ -85,7 +85,7 @@ static void net_stack_out(struct linux_thread *thread, struct linux_socket *sock
         cpu->counters.packets_sent += 1;
     } else {
         cpu->counters.transmit_ring_drops += 1;
-        linux_discard(thread, skb->request, "transmit ring full");
+        linux_discard(thread, skb->carrier.request, "transmit ring full");
         socket->send_allocated_bytes -= system->config.truesize_bytes;
         linux_skb_release(system, skb);
     }

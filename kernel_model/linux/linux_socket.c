@@ -101,8 +101,8 @@ void linux_socket_drop(struct linux_cpu *cpu, struct context *context, struct li
     cpu_work_for(context, linux_components.net_housekeeping, NULL);
     linux_charge(context, &cpu->system->profile.skb_free, 1);
     *counter += 1;
-    if (skb->request != NULL) {
-        ledger_abandon(skb->request, reason, sim_now());
+    if (skb->carrier.request != NULL) {
+        ledger_abandon(skb->carrier.request, reason, sim_now());
     }
     linux_skb_release(cpu->system, skb);
 }
@@ -112,7 +112,7 @@ const struct linux_skb *linux_socket_first(const struct linux_socket *socket) {
         return socket->first;
     }
     const struct tcp_segment *segment = tcp_first_ready(&((const struct linux_stream *)socket)->stream.connection);
-    return segment != NULL ? linux_skb_of(segment) : NULL;
+    return segment != NULL ? linux_skb_of(tcp_carrier_of(segment)) : NULL;
 }
 
 bool linux_socket_is_ready(const struct linux_socket *socket) {
@@ -137,7 +137,7 @@ void linux_socket_data_ready(struct linux_cpu *cpu, struct linux_socket *socket)
 
 /* udp_queue_rcv_skb with room in the buffer */
 static void queue(struct linux_cpu *cpu, struct context *context, struct linux_socket *socket, struct linux_skb *skb) {
-    cpu_work_for(context, linux_components.scheduler, skb->request);
+    cpu_work_for(context, linux_components.scheduler, skb->carrier.request);
     linux_charge(context, &cpu->system->profile.wake_up, skb->variation);
     cpu_pass_on(context, linux_components.socket_queue, LEDGER_WAITING);
     cpu_run(context);

@@ -11,7 +11,7 @@
 enum { NET_RX_JIFFIES = 2 };
 
 bool linux_softirq_due(const struct linux_cpu *cpu) {
-    return (cpu->net_receive_raised || cpu->expired != NULL) && cpu->softirqs_off == 0;
+    return (cpu->net_receive_raised || cpu->alarms.first != NULL) && cpu->softirqs_off == 0;
 }
 
 void linux_napi_schedule(struct linux_cpu *cpu, struct linux_queue *queue) {

@@ -34,7 +34,7 @@ enum error_code linux_stream_listen(struct system_thread *caller, uint16_t port,
     struct linux_stream *stream = linux_stream_of(made);
     stream->socket.base.process = caller->process;
     stream->socket.port = port;
-    stream->cpu = thread->cpu;
+    stream->alarm.alarms = &thread->cpu->alarms;
     const bool listens = tcp_host_listen(host, &stream->stream, port, backlog);
     linux_syscall_return(thread, NULL);
     *out = &stream->socket.base;
@@ -64,9 +64,9 @@ enum error_code linux_stream_close(struct system_thread *caller, struct system_s
     event_set_remove_item(&stream->socket.item);
     while (!stream->stream.listening && tcp_first_ready(&stream->stream.connection) != NULL) {
         struct tcp_segment *unread = tcp_first_ready(&stream->stream.connection);
-        struct linux_skb *skb = linux_skb_of(unread);
+        struct linux_skb *skb = linux_skb_of(tcp_carrier_of(unread));
         (void)tcp_consume(&stream->stream.connection, unread->length_bytes);
-        ledger_give_up(skb->request, "socket closed", sim_now());
+        ledger_give_up(skb->carrier.request, "socket closed", sim_now());
         linux_skb_release(linux_of(thread), skb);
     }
     tcp_stream_close(&stream->stream);
@@ -81,39 +81,10 @@ enum error_code linux_stream_close(struct system_thread *caller, struct system_s
 
 /* ---- tcp_recvmsg ---- */
 
-/* Whose message the next bytes end, within so many; NULL: nobody's. */
-static struct request *first_request(const struct tcp_connection *connection, uint32_t capacity_bytes) {
-    uint32_t bytes = 0;
-    const struct tcp_segment *segment = tcp_first_ready(connection);
-    for (; segment != NULL && bytes + segment->length_bytes <= capacity_bytes; segment = segment->next) {
-        bytes += segment->length_bytes;
-        if (linux_skb_of(segment)->request != NULL) {
-            return linux_skb_of(segment)->request;
-        }
-    }
-    return NULL;
-}
-
-/* Up to the buffer's end, or to the end of a message: a request is one reader's. */
-static void copy_in(struct linux_thread *thread, struct tcp_connection *connection, struct system_buffer *into) {
-    while (into->length_bytes < into->capacity_bytes && into->request == NULL) {
-        struct tcp_segment *segment = tcp_first_ready(connection);
-        if (segment == NULL) {
-            return;
-        }
-        struct linux_skb *skb = linux_skb_of(segment);
-        const uint32_t left = into->capacity_bytes - into->length_bytes;
-        const uint32_t bytes = segment->length_bytes < left ? segment->length_bytes : left;
-        cpu_copy(thread->context, into->physical + into->length_bytes,
-                 skb->physical + skb->payload_offset + segment->offset_bytes, bytes);
-        into->length_bytes += bytes;
-        if (tcp_consume(connection, bytes) != NULL) {
-            into->request = skb->request;
-            skb->request = NULL;
-            linux_skb_release(linux_of(thread), skb);
-            thread->skbs_to_free += 1;
-        }
-    }
+static void read_skb(void *owner, struct tcp_carrier *carrier) {
+    struct linux_thread *thread = owner;
+    linux_skb_release(linux_of(thread), linux_skb_of(carrier));
+    thread->skbs_to_free += 1;
 }
 
 static bool has_data(struct linux_thread *thread, const struct tcp_connection *connection) {
@@ -138,16 +109,17 @@ enum error_code linux_stream_receive(struct linux_thread *thread, struct linux_s
         linux_syscall_return(thread, NULL);
         return stream->stream.peer_closed || stream->stream.aborted ? ERR_NOT_FOUND : ERR_AGAIN;
     }
-    struct request *request = first_request(connection, into->capacity_bytes);
-    thread->variation = linux_skb_of(tcp_first_ready(connection))->variation;
-    into->request = NULL;
-    into->length_bytes = 0;
+    struct request *request = tcp_first_request(connection, into->capacity_bytes);
+    struct tcp_reading reading = {into->physical, into->capacity_bytes, .done = read_skb, .owner = thread};
+    thread->variation = linux_skb_of(tcp_carrier_of(tcp_first_ready(connection)))->variation;
     into->peer = (struct system_endpoint){connection->path.remote_ip, connection->path.remote_port};
     cpu_work_for(thread->context, system_components.copy_in, request);
     linux_charge(thread->context, &profile->recv, thread->variation);
     linux_tcp_touch(stream, thread->context, thread->variation);
-    copy_in(thread, connection, into);
-    SIM_ASSERT(into->request == request);
+    tcp_read(thread->context, connection, &reading);
+    SIM_ASSERT(reading.request == request);
+    into->request = request;
+    into->length_bytes = reading.length_bytes;
     if (connection->ack_due) { /* tcp_cleanup_rbuf: the window has opened */
         linux_tcp_output(stream, thread->cpu, thread->context, request, thread->variation);
     }
@@ -162,7 +134,7 @@ static void release_list(struct linux_system *system, struct linux_skb *list) {
     while (list != NULL) {
         struct linux_skb *next = list->next;
         list->held = false;
-        list->request = NULL;
+        list->carrier.request = NULL;
         linux_skb_release(system, list);
         list = next;
     }
@@ -183,17 +155,16 @@ static struct linux_skb *copy_out(struct linux_thread *thread, const struct tcp_
             return NULL;
         }
         skb->held = true;
-        skb->payload_offset = NET_TCP_HEADERS_BYTES;
-        skb->segment.length_bytes = left < connection->mss ? left : connection->mss;
-        cpu_copy(thread->context, skb->physical + skb->payload_offset, buffer->physical + done,
-                 skb->segment.length_bytes);
-        done += skb->segment.length_bytes;
+        skb->carrier.payload = skb->physical + NET_TCP_HEADERS_BYTES;
+        skb->carrier.segment.length_bytes = left < connection->mss ? left : connection->mss;
+        cpu_copy(thread->context, skb->carrier.payload, buffer->physical + done, skb->carrier.segment.length_bytes);
+        done += skb->carrier.segment.length_bytes;
         *link = skb;
         link = &skb->next;
         *last = skb;
     }
-    (*last)->segment.push = true;
-    (*last)->request = buffer->request;
+    (*last)->carrier.segment.push = true;
+    (*last)->carrier.request = buffer->request;
     return first;
 }
 
@@ -220,11 +191,11 @@ enum error_code linux_stream_send(struct linux_thread *thread, struct linux_stre
     }
     for (struct linux_skb *next; skb != NULL; skb = next) {
         next = skb->next;
-        tcp_append(connection, &skb->segment);
+        tcp_append(connection, &skb->carrier.segment);
     }
     if (last != NULL) {
         linux_tcp_output(stream, thread->cpu, thread->context, request, thread->variation);
-        if (last->held && last->request == request) { /* a window is shut */
+        if (last->held && last->carrier.request == request) { /* a window is shut */
             cpu_work_for(thread->context, system_components.net_stack_out, request);
             cpu_pass_on(thread->context, system_components.net_stack_out, LEDGER_WAITING);
         }

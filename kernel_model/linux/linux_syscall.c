@@ -52,7 +52,7 @@ static void epoll_wait(struct linux_thread *thread, struct linux_socket *socket)
     await_data(thread, socket);
     const struct linux_skb *skb = linux_socket_first(socket);
     const double variation = skb != NULL ? skb->variation : 1;
-    cpu_work_for(thread->context, linux_components.epoll, skb != NULL ? skb->request : NULL);
+    cpu_work_for(thread->context, linux_components.epoll, skb != NULL ? skb->carrier.request : NULL);
     linux_charge(thread->context, &profile->epoll_wait, variation);
     linux_charge(thread->context, &profile->crossing_return, variation);
     cpu_pass_on(thread->context, linux_components.socket_queue, LEDGER_WAITING);
@@ -134,7 +134,7 @@ enum error_code linux_receive(struct system_thread *caller, struct system_socket
         return ERR_AGAIN;
     }
     thread->variation = skb->variation;
-    into->request = skb->request;
+    into->request = skb->carrier.request;
     into->peer = skb->peer;
     into->length_bytes = skb->payload_bytes < into->capacity_bytes ? skb->payload_bytes : into->capacity_bytes;
     cpu_work_for(thread->context, system_components.copy_in, into->request);

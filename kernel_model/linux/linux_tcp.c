@@ -43,10 +43,19 @@ static struct tcp_stream *make_stream(void *owner, struct tcp_stream *listener) 
     stream->socket.system = system;
     stream->socket.type = LINUX_TCP;
     stream->state_at = state_at;
+    tcp_alarm_init(&stream->alarm, &stream->stream, NULL, SIM_PRIORITY_HARDWARE);
     stream->socket.base.process = listener != NULL ? linux_stream_of(listener)->socket.base.process : NULL;
     stream->next = system->tcp->streams;
     system->tcp->streams = stream;
     return &stream->stream;
+}
+
+/* One interrupt for all of an instant. */
+static void raise_alarm(void *owner, bool alone) {
+    const struct linux_cpu *cpu = owner;
+    if (alone) {
+        core_interrupt(cpu->core, LINUX_VECTOR_ONE_SHOT);
+    }
 }
 
 enum error_code linux_tcp_open(struct linux_system *system) {
@@ -62,6 +71,10 @@ enum error_code linux_tcp_open(struct linux_system *system) {
     }
     system->tcp = calloc(1, sizeof *system->tcp);
     SIM_ASSERT_MSG(system->tcp != NULL, "out of memory");
+    for (unsigned i = 0; i < system->base.machine->core_count; ++i) {
+        struct linux_cpu *cpu = &system->cpus[i];
+        cpu->alarms = (struct tcp_alarms){.raise = raise_alarm, .owner = cpu};
+    }
     tcp_host_init(&system->tcp->host, &system->config.tcp, make_stream, system);
     tcp_stack_init(&system->tcp->stack, &system->stack, &system->profile.tcp, lines);
     return OK;
@@ -74,7 +87,7 @@ void linux_tcp_close(struct linux_system *system) {
     while (system->tcp->streams != NULL) {
         struct linux_stream *stream = system->tcp->streams;
         system->tcp->streams = stream->next;
-        (void)sim_cancel(&stream->timer);
+        tcp_alarm_cancel(&stream->alarm);
         free(stream);
     }
     free(system->tcp);
@@ -87,34 +100,11 @@ bool linux_tcp_takes(const struct linux_system *system, const struct linux_skb *
 
 /* ---- output ---- */
 
-/* What rode on a segment was dropped on its way: it rides again with the segment. */
-static void came_back(void *keeper, struct request *request) {
-    struct linux_skb *skb = keeper;
-    skb->request = request;
-    skb->away = NULL;
-}
-
-/* No retransmission any more. */
-static void let_go(struct linux_system *system, struct linux_skb *skb) {
-    if (skb->away != NULL && skb->away->keeper == skb) {
-        ledger_keep(skb->away, NULL, NULL);
-    }
-    if (skb->request != NULL) {
-        const sim_time now = sim_now();
-        ledger_give_up(skb->request, "delivered without it", skb->request->since > now ? skb->request->since : now);
-    }
-    skb->away = NULL;
-    skb->request = NULL;
-    skb->held = false;
-    linux_skb_release(system, skb);
-}
-
 /* A full ring loses the segment, as a full qdisc does; the timer sends it again. */
 static void hand_to_driver(struct linux_cpu *cpu, struct context *context, struct linux_skb *skb) {
-    struct request *request = skb->request;
-    if (skb->held && request != NULL) {
-        ledger_keep(request, came_back, skb);
-        skb->away = request;
+    struct request *request = skb->carrier.request;
+    if (skb->held) {
+        tcp_carrier_leaves(&skb->carrier);
     }
     cpu->softirqs_off += 1;
     if (linux_driver_transmit(linux_driver_queue_of(cpu), context, skb)) {
@@ -123,7 +113,7 @@ static void hand_to_driver(struct linux_cpu *cpu, struct context *context, struc
         cpu_run(context);
         cpu->counters.transmit_ring_drops += 1;
         skb->on_ring = false;
-        skb->request = NULL;
+        skb->carrier.request = NULL;
         ledger_abandon(request, "transmit ring full", sim_now());
         linux_skb_release(cpu->system, skb);
     }
@@ -137,7 +127,8 @@ static void transmit(struct linux_cpu *cpu, struct context *context, struct linu
     skb->tcp = true;
     skb->on_ring = true; /* from now on, so that an acknowledgment does not release it meanwhile */
     skb->frame_bytes = net_tcp_headers_bytes(header) + header->payload_bytes;
-    cpu_work_for(context, system_components.net_stack_out, skb->request != NULL ? skb->request : worker);
+    cpu_work_for(context, system_components.net_stack_out,
+                 skb->carrier.request != NULL ? skb->carrier.request : worker);
     if (stream != NULL) {
         linux_tcp_touch(stream, context, variation);
     }
@@ -145,33 +136,6 @@ static void transmit(struct linux_cpu *cpu, struct context *context, struct linu
     tcp_stack_output(&system->tcp->stack, context, skb->physical, header, true);
     linux_charge(context, &system->profile.driver_transmit, variation);
     hand_to_driver(cpu, context, skb);
-}
-
-static void on_timer(void *argument);
-
-static void arm(struct linux_stream *stream) {
-    const sim_time due = tcp_deadline(&stream->stream.connection);
-    if (due == 0 || stream->expired) {
-        return;
-    }
-    if (stream->timer.callback == NULL) {
-        sim_event_init(&stream->timer, SIM_PRIORITY_HARDWARE, on_timer, stream);
-    }
-    /* A timer that fires too early looks again, which costs nothing: so it need not be
-     * moved each time that the deadline does. */
-    if (!sim_event_pending(&stream->timer) || stream->timer.due > due) {
-        (void)sim_cancel(&stream->timer);
-        sim_schedule_at(&stream->timer, due > sim_now() ? due : sim_now());
-    }
-}
-
-/* The end of a socket that its process has closed and its peer acknowledged. */
-static void bury(struct linux_stream *stream) {
-    struct tcp_segment *segment;
-    while ((segment = tcp_take_any(&stream->stream.connection)) != NULL) {
-        let_go(stream->socket.system, linux_skb_of(segment));
-    }
-    tcp_stream_forget(&stream->stream);
 }
 
 static void wake_writers(struct linux_stream *stream, struct linux_cpu *cpu) {
@@ -183,55 +147,52 @@ static void wake_writers(struct linux_stream *stream, struct linux_cpu *cpu) {
     }
 }
 
+/* For whose sake a connection's output is done, and where. */
+struct output {
+    struct linux_cpu *cpu;
+    struct context *context;
+    struct linux_stream *stream;
+    struct request *worker;
+    double variation;
+};
+
+static struct tcp_carrier *control_skb(void *owner) {
+    struct linux_skb *skb = linux_skb_allocate(((struct output *)owner)->cpu->system);
+    return skb != NULL ? &skb->carrier : NULL;
+}
+
+static bool is_on_ring(void *owner, const struct tcp_carrier *carrier) {
+    (void)owner;
+    return linux_skb_of(carrier)->on_ring;
+}
+
+static void transmit_for(void *owner, const struct net_tcp *header, struct tcp_carrier *carrier) {
+    const struct output *output = owner;
+    transmit(output->cpu, output->context, output->stream, header, linux_skb_of(carrier), output->worker,
+             output->variation);
+}
+
+static void release(void *owner, struct tcp_carrier *carrier) {
+    struct linux_skb *skb = linux_skb_of(carrier);
+    skb->held = false;
+    linux_skb_release(((struct output *)owner)->cpu->system, skb);
+}
+
+static const struct tcp_sender sender = {control_skb, is_on_ring, transmit_for, release};
+
 void linux_tcp_output(struct linux_stream *stream, struct linux_cpu *cpu, struct context *context,
                       struct request *worker, double variation) {
-    struct linux_system *system = cpu->system;
-    struct tcp_connection *connection = &stream->stream.connection;
-    struct tcp_transmission out;
-    struct tcp_segment *segment;
-    while (tcp_output(connection, sim_now(), &out)) {
-        struct linux_skb *skb = out.segment != NULL ? linux_skb_of(out.segment) : linux_skb_allocate(system);
-        if (skb != NULL && !skb->on_ring) { /* else the copy that the NIC still has will do */
-            transmit(cpu, context, stream, &out.header, skb, worker, variation);
-        }
-    }
-    while ((segment = tcp_take_acknowledged(connection)) != NULL) {
-        let_go(system, linux_skb_of(segment));
-    }
+    struct output output = {cpu, context, stream, worker, variation};
+    tcp_sender_run(&sender, &output, &stream->stream);
     wake_writers(stream, cpu);
-    if (tcp_stream_is_over(&stream->stream) && stream->stream.hashed) {
-        bury(stream);
-    }
-    arm(stream);
+    tcp_sender_bury(&sender, &output, &stream->stream);
+    tcp_alarm_set(&stream->alarm);
     if (linux_softirq_due(cpu)) {
         linux_softirq_serve(cpu, context);
     }
 }
 
 /* ---- timers ---- */
-
-static void on_timer(void *argument) {
-    struct linux_stream *stream = argument;
-    struct linux_cpu *cpu = stream->cpu;
-    const sim_time due = tcp_deadline(&stream->stream.connection);
-    if (due == 0 || stream->expired) {
-        return;
-    }
-    if (due > sim_now()) {
-        sim_schedule_at(&stream->timer, due);
-        return;
-    }
-    stream->expired = true;
-    stream->next_expired = NULL;
-    struct linux_stream **end = &cpu->expired;
-    while (*end != NULL) {
-        end = &(*end)->next_expired;
-    }
-    *end = stream;
-    if (cpu->expired == stream) { /* one interrupt for all of an instant */
-        core_interrupt(cpu->core, LINUX_VECTOR_ONE_SHOT);
-    }
-}
 
 static void follow_up(struct linux_cpu *cpu, struct context *context, const struct tcp_arrival *arrival,
                       double variation) {
@@ -244,12 +205,9 @@ static void follow_up(struct linux_cpu *cpu, struct context *context, const stru
 }
 
 void linux_tcp_timers(struct linux_cpu *cpu, struct context *context) {
-    while (cpu->expired != NULL) {
-        struct linux_stream *stream = cpu->expired;
-        cpu->expired = stream->next_expired;
-        stream->expired = false;
+    for (struct tcp_stream *stream; (stream = tcp_alarms_take(&cpu->alarms)) != NULL;) {
         cpu_work_for(context, linux_components.softirq_overhead, NULL);
-        const struct tcp_arrival arrival = tcp_stream_timer(&stream->stream, sim_now());
+        const struct tcp_arrival arrival = tcp_stream_timer(stream, sim_now());
         follow_up(cpu, context, &arrival, 1);
     }
 }
@@ -266,7 +224,7 @@ static void refuse(struct linux_cpu *cpu, struct context *context, const struct 
 
 /* Data: the reader is woken; from then on the request waits for it. */
 static void charge_wake_up(struct linux_cpu *cpu, struct context *context, const struct linux_skb *skb) {
-    cpu_work_for(context, linux_components.scheduler, skb->request);
+    cpu_work_for(context, linux_components.scheduler, skb->carrier.request);
     linux_charge(context, &cpu->system->profile.wake_up, skb->variation);
     cpu_pass_on(context, linux_components.socket_queue, LEDGER_WAITING);
 }
@@ -274,8 +232,9 @@ static void charge_wake_up(struct linux_cpu *cpu, struct context *context, const
 void linux_tcp_input(struct linux_cpu *cpu, struct context *context, struct linux_skb *skb) {
     struct linux_system *system = cpu->system;
     struct net_tcp header;
-    const enum net_verdict verdict = tcp_stack_input(&system->tcp->stack, context, skb->physical, skb->frame_bytes,
-                                                     skb->checked, &header, &skb->payload_offset);
+    uint32_t offset = 0;
+    const enum net_verdict verdict =
+        tcp_stack_input(&system->tcp->stack, context, skb->physical, skb->frame_bytes, skb->checked, &header, &offset);
     if (verdict != NET_OK || header.destination_ip != system->config.ip) {
         linux_socket_drop(cpu, context, skb, &cpu->counters.stack_drops,
                           verdict != NET_OK ? net_verdict_text(verdict) : "not ours");
@@ -291,17 +250,18 @@ void linux_tcp_input(struct linux_cpu *cpu, struct context *context, struct linu
         charge_wake_up(cpu, context, skb);
     }
     cpu_run(context);
-    skb->segment = (struct tcp_segment){.next = NULL};
-    const struct tcp_arrival arrival = tcp_host_input(&system->tcp->host, &header, &skb->segment, sim_now());
+    skb->carrier.payload = skb->physical + offset;
+    skb->carrier.segment = (struct tcp_segment){.next = NULL};
+    const struct tcp_arrival arrival = tcp_host_input(&system->tcp->host, &header, &skb->carrier.segment, sim_now());
     if ((arrival.outcome & TCP_KEPT) != 0) {
-        ledger_keep(skb->request, NULL, NULL); /* it need not be sent again */
+        ledger_keep(skb->carrier.request, NULL, NULL); /* it need not be sent again */
     } else {
-        ledger_abandon(skb->request, "segment not taken", sim_now());
-        skb->request = NULL;
+        ledger_abandon(skb->carrier.request, "segment not taken", sim_now());
+        skb->carrier.request = NULL;
         linux_skb_release(system, skb);
     }
     if (arrival.stream != NULL) {
-        linux_stream_of(arrival.stream)->cpu = cpu;
+        linux_stream_of(arrival.stream)->alarm.alarms = &cpu->alarms;
     }
     if (arrival.answered) {
         refuse(cpu, context, &arrival.answer);

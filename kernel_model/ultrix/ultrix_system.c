@@ -87,9 +87,24 @@ static void destroy(struct operations *base) {
 
 /* ---- the process that is measured ---- */
 
+static void work_for(struct operations *base, struct request *request) {
+    const struct ultrix_system *system = (struct ultrix_system *)base;
+    struct ultrix *ultrix = system->ultrix;
+    if (request == NULL && system->peer != NULL) { /* it may wait for its turn, with work for what has ended */
+        cpu_forget_request(system->peer->context, ultrix->request);
+    }
+    ultrix->request = request;
+    ultrix_work(ultrix, system_components.app);
+}
+
+static void loop_step(struct operations *base) {
+    struct ultrix_system *system = (struct ultrix_system *)base;
+    ultrix_step(system->ultrix, &system->costs.loop);
+}
+
 static void measured_main(struct ultrix_process *process) {
     struct ultrix_system *system = process->state;
-    const ledger_component app = system_components.app;
+    const struct operations_loop loop = {&system->base, process->context, work_for, loop_step};
     struct error error = {0};
     if (operations_prepare(&system->base, &system->plan, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
@@ -99,24 +114,7 @@ static void measured_main(struct ultrix_process *process) {
         ultrix_answer_udp(system);
         return;
     }
-    for (;;) {
-        cpu_run(process->context);
-        struct request *request = ledger_begin(system->meter.ledger, app, LEDGER_SERVICE, sim_now());
-        system->ultrix->request = request;
-        ultrix_user_step(system->ultrix, &system->costs.loop);
-        for (size_t i = 0; i < system->plan.count; i++) {
-            system->plan.sequence[i]->run(&system->base);
-        }
-        ultrix_work(system->ultrix, app);
-        cpu_run(process->context);
-        if (system->peer != NULL) {
-            cpu_forget_request(system->peer->context, request);
-        }
-        ledger_end(request, app, sim_now());
-        system->ultrix->request = NULL;
-        ultrix_work(system->ultrix, app);
-        system->meter.completed(system->meter.context);
-    }
+    operations_repeat(&loop, &system->plan, &system->meter);
 }
 
 static bool is_planned(const struct ultrix_system *system, operation_run *one, operation_run *other) {
@@ -252,26 +250,16 @@ static void reset_stats(struct operations *base) {
     }
 }
 
-static void visit_table(const struct param *rows, const void *costs,
-                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
-    for (const struct param *row = rows; row->key != NULL; row++) {
-        if (row->type != PARAM_COST) {
-            continue;
-        }
-        visit(context, row->key, (const struct cost *)(const void *)((const char *)costs + row->offset));
-    }
-}
-
 static void visit_costs(const struct operations *base,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     const struct ultrix_system *system = (const struct ultrix_system *)base;
-    visit_table(ultrix_cost_params, &system->costs, visit, context);
+    param_visit_costs(ultrix_cost_params, &system->costs, NULL, visit, context);
     if (system->paging != NULL) {
-        visit_table(ultrix_paging_cost_params, &system->paging_costs, visit, context);
+        param_visit_costs(ultrix_paging_cost_params, &system->paging_costs, NULL, visit, context);
     }
     if (system->net != NULL) {
-        visit_table(ultrix_net_cost_params, &system->net_costs, visit, context);
-        visit_table(lance_driver_cost_params, &system->lance_costs, visit, context);
+        param_visit_costs(ultrix_net_cost_params, &system->net_costs, NULL, visit, context);
+        param_visit_costs(lance_driver_cost_params, &system->lance_costs, NULL, visit, context);
     }
 }
 

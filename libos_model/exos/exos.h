@@ -62,7 +62,7 @@ struct exos_system {
     struct exos_profile profile;
     struct aegis *aegis;
     struct aegis_environment *measured, *partner;
-    struct exos_peer pipe, counter, server, stranger;
+    struct exos_peer pipe, counter, server, stranger, trusted;
     uint32_t shared_pages;
     struct exo_handle stack_handle; /* of the measured program's stack, once it has one */
     struct operations_plan plan;
@@ -81,8 +81,7 @@ struct exos_system {
     unsigned name_space; /* beside its first, in which its first page is another frame */
     struct stride stride;
     struct exos_udp udp;
-    bool hoarder_grabs;
-    unsigned hoarder_abstains;
+    bool hoarder_grabs, hoarder_abstains;
     uint64_t overrunner_slices; /* that it left in time */
 };
 extern const struct operation exos_operations[];
@@ -106,7 +105,7 @@ enum error_code exos_make_peers(struct exos_system *system, struct error *error)
 bool exos_peers_fault(struct exos_system *system, const struct aegis_exception *exception);
 /* Whether the plan has one of two operations. */
 bool exos_is_planned(const struct exos_system *system, operation_run *one, operation_run *other);
-operation_run exos_run_pipe_checked;
+operation_run exos_run_pipe_checked, exos_run_pipe_one_way;
 operation_run exos_run_pipe, exos_run_pipe_inlined, exos_run_counter, exos_run_call, exos_run_trusting_call;
 
 /* ---- exos_stride_operations.c ---- */

@@ -26,6 +26,11 @@ static void stranger_main(struct aegis_environment *environment) {
     answer_words(&system->stranger.far);
 }
 
+static void trusted_main(struct aegis_environment *environment) {
+    struct exos_system *system = environment->state;
+    answer_words(&system->trusted.far);
+}
+
 static void counter_main(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
     for (;;) {
@@ -49,7 +54,8 @@ static void on_notice(struct aegis_environment *environment, enum aegis_notice n
 /* What a partner misses is what it shares, or its stack. */
 static enum aegis_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
     struct exos_system *system = environment->state;
-    struct exos_ipc *sides[] = {&system->pipe.far, &system->counter.far, &system->server.far, &system->stranger.far};
+    struct exos_ipc *sides[] = {&system->pipe.far, &system->counter.far, &system->server.far, &system->stranger.far,
+                                &system->trusted.far};
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
         if (sides[i]->environment == environment && exos_ipc_fault(sides[i], exception)) {
             return AEGIS_RETRY;
@@ -59,8 +65,8 @@ static enum aegis_resume on_exception(struct aegis_environment *environment, con
 }
 
 bool exos_peers_fault(struct exos_system *system, const struct aegis_exception *exception) {
-    struct exos_ipc *sides[] = {&system->pipe.near, &system->counter.near, &system->server.near,
-                                &system->stranger.near};
+    struct exos_ipc *sides[] = {&system->pipe.near, &system->counter.near, &system->server.near, &system->stranger.near,
+                                &system->trusted.near};
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
         if (sides[i]->environment != NULL && exos_ipc_fault(sides[i], exception)) {
             return true;
@@ -73,6 +79,8 @@ static const struct aegis_program pipe_program = {
     .name = "pipe", .main = pipe_main, .exception = on_exception, .notice = on_notice};
 static const struct aegis_program stranger_program = {
     .name = "stranger", .main = stranger_main, .exception = on_exception, .notice = on_notice};
+static const struct aegis_program trusted_program = {
+    .name = "trusted", .main = trusted_main, .exception = on_exception, .notice = on_notice};
 static const struct aegis_program counter_program = {
     .name = "counter", .main = counter_main, .exception = on_exception, .notice = on_notice};
 static const struct aegis_program server_program = {
@@ -98,6 +106,10 @@ void exos_run_pipe_inlined(struct operations *base) {
 
 void exos_run_pipe_checked(struct operations *base) {
     pipe_there_and_back(&system_of(base)->stranger, true);
+}
+
+void exos_run_pipe_one_way(struct operations *base) {
+    pipe_there_and_back(&system_of(base)->trusted, true);
 }
 
 /* Counts on, and waits until the other has. */
@@ -142,10 +154,11 @@ static enum error_code make_peer(struct exos_system *system, struct exos_peer *p
     peer->near.shared = EXOS_SHARED_AT + system->shared_pages++ * AEGIS_PAGE;
     peer->far = (struct exos_ipc){.environment = peer->environment, .costs = &system->profile.ipc};
     peer->near.stack_handle = system->stack_handle;
-    const bool apart = peer == &system->stranger;
+    const bool one_way = peer == &system->trusted, apart = one_way || peer == &system->stranger;
     system->shared_pages += apart ? 1 : 0;
-    const enum error_code code = apart ? exos_ipc_connect_apart(&peer->near, &peer->far, error)
-                                       : exos_ipc_connect(&peer->near, &peer->far, error);
+    const enum error_code code = (one_way ? exos_ipc_connect_one_way
+                                  : apart ? exos_ipc_connect_apart
+                                          : exos_ipc_connect)(&peer->near, &peer->far, error);
     system->stack_handle = peer->near.stack_handle;
     return code;
 }
@@ -157,6 +170,9 @@ enum error_code exos_make_peers(struct exos_system *system, struct error *error)
     }
     if (code == OK && exos_is_planned(system, exos_run_pipe_checked, NULL)) {
         code = make_peer(system, &system->stranger, &stranger_program, error);
+    }
+    if (code == OK && exos_is_planned(system, exos_run_pipe_one_way, NULL)) {
+        code = make_peer(system, &system->trusted, &trusted_program, error);
     }
     if (code == OK && exos_is_planned(system, exos_run_counter, NULL)) {
         code = make_peer(system, &system->counter, &counter_program, error);

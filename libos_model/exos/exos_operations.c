@@ -177,6 +177,8 @@ const struct operation exos_operations[] = {
     {"pipe_inlined", "the same with the pipe's procedures expanded in line", NULL, exos_run_pipe_inlined},
     {"pipe_checked", "the same between two who do not trust each other: a page each, positions checked", NULL,
      exos_run_pipe_checked},
+    {"pipe_one_way", "the same with one who is trusted, and does not trust: it alone checks positions", NULL,
+     exos_run_pipe_one_way},
     {"shm", "a counter in shared memory counted on by turns, there and back", NULL, exos_run_counter},
     {"lrpc", "a call of a server that is not trusted with registers, and its reply", NULL, exos_run_call},
     {"compute", "a slice's worth of computing, with `tickets` of six under a stride scheduler", NULL, exos_run_compute},

@@ -14,6 +14,7 @@ void exos_run_need_frame(struct operations *base) {
     while (aegis_frame_allocate(environment, 0, AEGIS_ANY_COLOR, &handle, &physical, NULL) != OK) {
         (void)aegis_yield(environment, NULL);
     }
+    system->hoarder_abstains = false;
     (void)aegis_tlb_insert(environment, EXOS_DATA_AT, &handle, true, NULL);
     (void)aegis_user_store(system->measured, EXOS_DATA_AT, 4, 1);
     (void)aegis_frame_release(environment, &handle, NULL);
@@ -29,8 +30,9 @@ static void take_all(struct aegis_environment *environment) {
     }
 }
 
-/* Takes what is free whenever its slice begins, unless it has just been asked for a frame or
- * lost one. */
+/* Takes what is free whenever its slice begins, but for a frame that it was asked for, or
+ * lost: who needs it has it first. (Counted in slices, that is too long or too short, by
+ * whose slice the deadline falls into.) */
 static void hoard(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
     for (;;) {
@@ -43,12 +45,8 @@ static void hoard(struct aegis_environment *environment) {
     }
 }
 
-/* Who needed the frame yielded to this program, and has yet to get its own slice. */
-enum { ABSTAINS = 2 };
-
 static void slice_begins(struct exos_system *system) {
-    system->hoarder_grabs = system->hoarder_abstains == 0;
-    system->hoarder_abstains -= system->hoarder_abstains > 0 ? 1 : 0;
+    system->hoarder_grabs = !system->hoarder_abstains;
 }
 
 static void on_notice(struct aegis_environment *environment, enum aegis_notice notice, bool gives) {
@@ -60,7 +58,7 @@ static void on_notice(struct aegis_environment *environment, enum aegis_notice n
         slice_begins(system);
     } else if (notice == AEGIS_REPOSSESSED || gives) {
         exos_give_back(environment, &system->profile.exos); /* nothing, if it was taken already */
-        system->hoarder_abstains = ABSTAINS;
+        system->hoarder_abstains = true;
         system->hoarder_grabs = false;
     }
 }

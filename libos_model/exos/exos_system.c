@@ -108,9 +108,21 @@ static void destroy(struct operations *base) {
 
 /* ---- the program that is measured ---- */
 
+static void work_for(struct operations *base, struct request *request) {
+    struct aegis_environment *environment = ((struct exos_system *)base)->measured;
+    environment->request = request;
+    (void)aegis_user_work(environment, system_components.app);
+}
+
+static void loop_step(struct operations *base) {
+    struct exos_system *system = (struct exos_system *)base;
+    system->profile.exos.loop.uses++;
+    aegis_user_execute(system->measured, system->profile.exos.loop.cycles);
+}
+
 static void measured_main(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
-    const ledger_component app = system_components.app;
+    const struct operations_loop loop = {&system->base, environment->main, work_for, loop_step};
     struct error error = {0};
     if (operations_prepare(&system->base, &system->plan, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
@@ -120,21 +132,7 @@ static void measured_main(struct aegis_environment *environment) {
         exos_answer_udp(system);
         return;
     }
-    for (;;) {
-        cpu_run(environment->main); /* what is to come is the next repetition's */
-        environment->request = ledger_begin(system->meter.ledger, app, LEDGER_SERVICE, sim_now());
-        (void)aegis_user_work(environment, app);
-        system->profile.exos.loop.uses++;
-        aegis_user_execute(system->measured, system->profile.exos.loop.cycles);
-        for (size_t i = 0; i < system->plan.count; i++) {
-            system->plan.sequence[i]->run(&system->base);
-        }
-        cpu_run(environment->main);
-        ledger_end(environment->request, app, sim_now());
-        environment->request = NULL;
-        (void)aegis_user_work(environment, app);
-        system->meter.completed(system->meter.context);
-    }
+    operations_repeat(&loop, &system->plan, &system->meter);
 }
 
 static enum aegis_resume measured_exception(struct aegis_environment *environment,
@@ -237,28 +235,16 @@ static void reset_stats(struct operations *base) {
     system->paging.in = system->paging.out = 0;
 }
 
-static void visit_table(const struct param *rows, const void *costs, const char *prefix,
-                        void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
-    for (const struct param *row = rows; row->key != NULL; row++) {
-        if (row->type != PARAM_COST) {
-            continue;
-        }
-        char key[96];
-        (void)snprintf(key, sizeof key, "%s.%s", prefix, row->key);
-        visit(context, key, (const struct cost *)(const void *)((const char *)costs + row->offset));
-    }
-}
-
 static void visit_costs(const struct operations *base,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     const struct exos_system *system = (const struct exos_system *)base;
-    visit_table(aegis_cost_params, &system->profile.aegis, "aegis", visit, context);
-    visit_table(exos_cost_params, &system->profile.exos, "exos", visit, context);
-    visit_table(exos_vm_cost_params, &system->profile.vm, "vm", visit, context);
-    visit_table(exos_ipc_cost_params, &system->profile.ipc, "ipc", visit, context);
+    param_visit_costs(aegis_cost_params, &system->profile.aegis, "aegis", visit, context);
+    param_visit_costs(exos_cost_params, &system->profile.exos, "exos", visit, context);
+    param_visit_costs(exos_vm_cost_params, &system->profile.vm, "vm", visit, context);
+    param_visit_costs(exos_ipc_cost_params, &system->profile.ipc, "ipc", visit, context);
     if (system->aegis->network != NULL) {
-        visit_table(exos_udp_cost_params, &system->profile.udp, "udp", visit, context);
-        visit_table(lance_driver_cost_params, &system->profile.network.lance, "lance", visit, context);
+        param_visit_costs(exos_udp_cost_params, &system->profile.udp, "udp", visit, context);
+        param_visit_costs(lance_driver_cost_params, &system->profile.network.lance, "lance", visit, context);
     }
 }
 

@@ -67,8 +67,10 @@ enum error_code exos_make_network(struct exos_system *system, struct error *erro
     enum error_code code =
         aegis_network_create(system->aegis, &system->profile.network, stations[answers ? 1 : 0], error);
     if (code == OK) {
-        system->udp = (struct exos_udp){
-            .environment = system->measured, .costs = &system->profile.udp, .remote = remote(answers)};
+        system->udp = (struct exos_udp){.environment = system->measured,
+                                        .costs = &system->profile.udp,
+                                        .remote = remote(answers),
+                                        .sleeps = system->config.wake_predicates};
         code = exos_udp_open(&system->udp, error);
     }
     if (code == OK && system->config.packet_handlers) {

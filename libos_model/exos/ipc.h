@@ -3,7 +3,12 @@
  *
  * Those who do not trust each other have a page each, which the other can only read (the
  * derived capability has no right to write): a pipe's writer keeps the words and the head
- * in its own, the reader the tail in its own, and each checks what the other's says.
+ * in its own, the reader the tail in its own, and each checks what the other's says. Words are
+ * copied out before they are looked at: a copy is nobody else's to change.
+ *
+ * Trust may also be one way, as of a client in its server: the same pages, but the side that
+ * trusts takes the other's positions as they are. It stands and falls with the other; the other
+ * does not with it.
  *
  * What the others share is one page, bound in both under capabilities: the second's is derived
  * from the first's. Whoever waits yields the slice to the other by name; the kernel knows
@@ -38,6 +43,7 @@ struct exos_ipc {
     uint32_t shared;                             /* the shared page: EXOS_SHARED_AT, or a page behind it */
     uint32_t theirs;                             /* 0, or the other's page; `shared` is its own then */
     struct exo_handle theirs_handle;             /* for reading */
+    bool trusts;                                 /* takes the positions in `theirs` as they are */
     uint64_t refused;                            /* positions of the other's that cannot be */
     bool inlined;                                /* a pipe's procedures are expanded where they are called */
     bool serves;                                 /* works for the other's request */
@@ -53,6 +59,9 @@ enum error_code exos_ipc_connect(struct exos_ipc *first, struct exos_ipc *second
 /* The same for two that do not trust each other: the first's page at first->shared in both, the
  * second's in the page behind it. Pipes alone work over these. */
 enum error_code exos_ipc_connect_apart(struct exos_ipc *first, struct exos_ipc *second, struct error *error);
+
+/* The same when the first trusts the second, and the second not the first. */
+enum error_code exos_ipc_connect_one_way(struct exos_ipc *first, struct exos_ipc *second, struct error *error);
 
 /* A miss on the shared page or the stack, which the software TLB has lost to another page:
  * bound again. False: it is about neither. */

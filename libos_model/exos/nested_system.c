@@ -132,23 +132,20 @@ static const struct operation operations[] = {
 
 /* ---- the system ---- */
 
+static void work_for(struct operations *base, struct request *request) {
+    (void)base;
+    cpu_work_for(context_current(), system_components.app, request);
+}
+
+static void loop_step(struct operations *base) {
+    step(&system_of(base)->costs.loop);
+}
+
 static void measured_body(void *argument) {
     struct nested_system *system = argument;
-    struct context *context = system->thread->context;
-    for (;;) {
-        cpu_work_for(context, system_components.app, NULL);
-        cpu_run(context);
-        struct request *request = ledger_begin(system->meter.ledger, system_components.app, LEDGER_SERVICE, sim_now());
-        cpu_work_for(context, system_components.app, request);
-        step(&system->costs.loop);
-        for (size_t i = 0; i < system->plan.count; i++) {
-            system->plan.sequence[i]->run(&system->base);
-        }
-        cpu_run(context);
-        ledger_end(request, system_components.app, sim_now());
-        cpu_work_for(context, system_components.app, NULL);
-        system->meter.completed(system->meter.context);
-    }
+    const struct operations_loop loop = {&system->base, system->thread->context, work_for, loop_step};
+    work_for(&system->base, NULL);
+    operations_repeat(&loop, &system->plan, &system->meter);
 }
 
 static struct operations *create(struct machine *machine, const struct config_node *node,
@@ -234,9 +231,7 @@ static void reset_stats(struct operations *base) {
 static void visit_costs(const struct operations *base,
                         void (*visit)(void *context, const char *key, const struct cost *cost), void *context) {
     const struct nested_system *system = (const struct nested_system *)base;
-    visit(context, "loop", &system->costs.loop);
-    visit(context, "entry_edit", &system->costs.entry_edit);
-    visit(context, "invalidate", &system->costs.invalidate);
+    param_visit_costs(cost_params, &system->costs, NULL, visit, context);
 }
 
 static const struct param no_params[] = {{0}};

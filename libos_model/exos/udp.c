@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel_model/exo/aegis_sleep.h"
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/slice.h"
 
@@ -51,6 +52,19 @@ static enum error_code take_page(struct exos_udp *udp, uint32_t at, struct exo_h
     return code == OK ? aegis_map_guaranteed(udp->environment, at, handle, true, error) : code;
 }
 
+#define I(name, a, b, c, immediate)                                                                                    \
+    { OPERATION_##name, (a), (b), (c), (immediate) }
+
+/* Not 0 once a packet is in the ring. */
+static const struct download_instruction has_come[] = {I(set, 0, 0, 0, 0), I(load32, 1, 0, 0, AEGIS_RING_HEAD),
+                                                       I(load32, 2, 0, 0, AEGIS_RING_TAIL), I(subtract, 3, 1, 2, 0),
+                                                       I(return_value, 3, 0, 0, 0)};
+
+static enum error_code download_predicate_of(struct exos_udp *udp, struct error *error) {
+    const struct download_region ends = {udp->ring, AEGIS_RING_TAIL + WORD, false};
+    return aegis_predicate(udp->environment, has_come, sizeof has_come / sizeof *has_come, &ends, 1, error);
+}
+
 enum error_code exos_udp_open(struct exos_udp *udp, struct error *error) {
     struct exo_handle ring, page;
     char address[16], filter[128];
@@ -64,7 +78,11 @@ enum error_code exos_udp_open(struct exos_udp *udp, struct error *error) {
                        udp->remote.destination_port, udp->remote.source_port);
         code = aegis_packet_bind(udp->environment, filter, &ring, &udp->filter, error);
     }
-    return code;
+    return code == OK && udp->sleeps ? download_predicate_of(udp, error) : code;
+}
+
+enum error_code exos_udp_close(struct exos_udp *udp, struct error *error) {
+    return aegis_packet_release(udp->environment, &udp->filter, error);
 }
 
 /* ---- sending ---- */
@@ -94,7 +112,9 @@ enum error_code exos_udp_send(struct exos_udp *udp, const uint32_t *words) {
 /* The slot that is next, once a packet is in it. */
 static uint32_t await(struct exos_udp *udp) {
     while (load(udp, EXOS_PACKET_RING_AT + AEGIS_RING_HEAD) == udp->tail) {
-        (void)aegis_yield(udp->environment, NULL);
+        if (!udp->sleeps || aegis_sleep(udp->environment) != OK) {
+            (void)aegis_yield(udp->environment, NULL);
+        }
     }
     struct aegis_environment *environment = udp->environment;
     const uint32_t slot = AEGIS_RING_SLOTS_AT + udp->tail % AEGIS_RING_SLOTS * AEGIS_RING_SLOT_BYTES;
@@ -158,8 +178,6 @@ void exos_udp_receive(struct exos_udp *udp, uint32_t *words) {
 
 /* ---- answering in the kernel ---- */
 
-#define I(name, a, b, c, immediate)                                                                                    \
-    { OPERATION_##name, (a), (b), (c), (immediate) }
 /* Places in a frame. */
 enum {
     AT_MACS = 0,
@@ -202,5 +220,5 @@ enum error_code exos_udp_download(struct exos_udp *udp, uint32_t limit, struct e
     struct aegis_environment *environment = udp->environment;
     const struct download_region own = {udp->page + EXOS_PACKET_HANDLER, TO_LIMIT + WORD, true};
     memory_write32(environment->aegis->kernel->machine->memory, own.physical + TO_LIMIT, limit);
-    return aegis_packet_handler(environment, udp->filter, answer, sizeof answer / sizeof *answer, &own, 1, error);
+    return aegis_packet_handler(environment, &udp->filter, answer, sizeof answer / sizeof *answer, &own, 1, error);
 }

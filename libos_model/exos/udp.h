@@ -2,7 +2,8 @@
  * are read and written by the application, in its own pages; and a handler that it can
  * download, which answers in its place.
  *
- * A receiver that finds nothing gives up its slice and looks again in its next turn. */
+ * A receiver that finds nothing gives up its slice and looks again in its next turn, or sleeps
+ * on a predicate: that the ring's ends differ. */
 #ifndef STILLSUIT_LIBOS_MODEL_EXOS_UDP_H
 #define STILLSUIT_LIBOS_MODEL_EXOS_UDP_H
 
@@ -32,19 +33,23 @@ struct exos_udp {
     struct exos_udp_costs *costs;
     struct net_udp remote; /* as datagrams are sent: from here, to the other side */
     uint64_t ring, page;   /* physical */
-    uint32_t filter, tail;
+    struct exo_handle filter;
+    uint32_t tail;
+    bool sleeps; /* set by the caller: on a predicate, while it waits */
     uint16_t identification;
     uint64_t refused; /* datagrams whose headers or checksums are wrong */
 };
 
-/* Before the run: two pages of the environment's, a filter for datagrams from the other
- * side. ERR_EXHAUSTED, ERR_OVERLAP. */
+/* Two pages of the environment's, a filter for datagrams from the other side, and what its sleep
+ * waits for. ERR_EXHAUSTED, ERR_OVERLAP. */
 enum error_code exos_udp_open(struct exos_udp *udp, struct error *error);
+/* No more datagrams come; the pages stay. */
+enum error_code exos_udp_close(struct exos_udp *udp, struct error *error);
 /* Sends EXOS_DATAGRAM_WORDS words; the environment's request goes along. */
 enum error_code exos_udp_send(struct exos_udp *udp, const uint32_t *words);
 /* Waits for a datagram and the request that comes with it. */
 void exos_udp_receive(struct exos_udp *udp, uint32_t *words);
-/* Before the run: downloads a handler that sums each datagram as it copies it into
+/* Downloads a handler that sums each datagram as it copies it into
  * its page, counts its first word on and sends it back, in the kernel. A datagram
  * whose first word is `limit` or more comes to the library, as does one that is wrong.
  * ERR_DENIED: the kernel refuses. */

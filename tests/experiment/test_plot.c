@@ -147,6 +147,18 @@ Test(plot, where_narrows_what_is_drawn) {
     expect_in_file("one.dat", "64 300 0\n1024 300 0\n");
 }
 
+Test(plot, a_label_says_what_tells_lines_apart) {
+    configure("  - {kind: lines, name: a, x: point, y: throughput, deviations: false, where: {size: 64 B},\n"
+              "     labels: {linux: Linux}}\n");
+    draw(OK, "");
+    expect_in_file("a.gp", "series_label[1] = 'Linux'\n");
+    configure("  - {kind: lines, name: a, x: point, y: throughput, labels: {linux: \"\", 64 B: small}}\n");
+    draw(OK, "");
+    expect_in_file("a.gp", "series_label[1] = '1 KiB'\n");
+    expect_in_file("a.gp", "series_label[2] = 'small'\n");
+    expect_in_file("a.gp", "series_label[3] = 'Arrakis, 1 KiB'\n");
+}
+
 Test(plot, a_line_can_be_relative_to_a_system) {
     configure("  - {kind: lines, name: ratio, x: size, xscale: log, relative_to: arrakis}\n");
     draw(OK, "");

@@ -8,7 +8,8 @@ static struct exos_costs exos_costs;
 static struct exos_ipc near, far;
 static unsigned finished;
 static uint32_t received;
-static bool apart;
+static enum error_code (*connect)(struct exos_ipc *first, struct exos_ipc *second,
+                                  struct error *error) = exos_ipc_connect;
 
 static void on_notice(struct aegis_environment *environment, enum aegis_notice notice) {
     if (notice == AEGIS_SLICE_END) {
@@ -25,7 +26,7 @@ static void run(const struct aegis_program *first, const struct aegis_program *s
     struct aegis_environment *bob = fixture_environment(second->name, second, 0);
     near = (struct exos_ipc){.environment = alice, .costs = &ipc_costs, .shared = EXOS_SHARED_AT};
     far = (struct exos_ipc){.environment = bob, .costs = &ipc_costs};
-    cr_assert_eq((apart ? exos_ipc_connect_apart : exos_ipc_connect)(&near, &far, &error), OK, "%s", error.text);
+    cr_assert_eq(connect(&near, &far, &error), OK, "%s", error.text);
     fixture_run(2 * SIM_S);
     fixture_check_accounts();
     cr_expect_eq(near.depth, 0);
@@ -211,7 +212,7 @@ Test(exos_ipc, a_pipe_of_strangers_is_not_written_by_the_other_and_refuses_a_lie
         .name = "reader", .main = read_from_a_stranger, .exception = skip_theirs, .notice = on_notice};
     static const struct aegis_program liar = {
         .name = "liar", .main = lie, .exception = skip_theirs, .notice = on_notice};
-    apart = true;
+    connect = exos_ipc_connect_apart;
     run(&reader, &liar);
     cr_expect_eq(finished, 1);
     cr_expect_eq(near.refused, 1);
@@ -220,10 +221,120 @@ Test(exos_ipc, a_pipe_of_strangers_is_not_written_by_the_other_and_refuses_a_lie
 Test(exos_ipc, a_pipe_of_strangers_keeps_words_and_order_and_waits_when_it_is_full) {
     static const struct aegis_program sender = {.name = "sender", .main = send_numbers, .notice = on_notice};
     static const struct aegis_program receiver = {.name = "receiver", .main = receive_numbers, .notice = on_notice};
-    apart = true;
+    connect = exos_ipc_connect_apart;
     run(&sender, &receiver);
     cr_expect_eq(finished, 1);
     cr_expect_eq(received, ROUNDS);
     cr_expect_eq(near.refused + far.refused, 0);
     cr_expect_gt(ipc_costs.ring_check.uses, 2 * ROUNDS);
+}
+
+/* ---- a client that trusts its server, which does not trust it ---- */
+
+enum { TABLE = 16, WITHIN = 3, BEYOND = 0x10000 };
+
+static uint32_t word_at(const struct exos_ipc *ipc, uint32_t address) {
+    uint32_t word = 0;
+    cr_expect(aegis_user_load(ipc->environment, address, 4, &word));
+    return word;
+}
+
+static void put_word(const struct exos_ipc *ipc, uint32_t address, uint32_t word) {
+    cr_expect(aegis_user_store(ipc->environment, address, 4, word));
+}
+
+/* Says that more is in the ring than it holds, and half a word; then sends an index that is
+ * within the server's table, and puts one beyond it into its place while the server waits. */
+static void client_lies(struct aegis_environment *environment) {
+    (void)environment;
+    const uint32_t requests = near.shared + EXOS_SHARED_REQUESTS;
+    const uint32_t lies[] = {EXOS_RING_BYTES + 4, 2, UINT32_MAX - 3};
+    for (uint32_t i = 0; i < 3; i++) {
+        put_word(&near, requests, lies[i]);
+        exos_ipc_yield(&near);
+        cr_expect_eq(far.refused, i + 1, "a head of %u was believed", lies[i]);
+    }
+    put_word(&near, requests, 0);
+    const uint32_t index = WITHIN;
+    exos_pipe_write(&near, EXOS_SHARED_REQUESTS, &index, 1);
+    exos_ipc_yield(&near); /* it has checked */
+    put_word(&near, requests + 8, BEYOND);
+    uint32_t answer = 0;
+    cr_expect_eq(exos_pipe_read(&near, EXOS_SHARED_REPLIES, &answer, 1), 1);
+    cr_expect_eq(answer, WITHIN);
+    finished++;
+}
+
+static uint32_t used;
+static void serve_one(struct aegis_environment *environment) {
+    (void)environment;
+    uint32_t index = 0;
+    cr_expect_eq(exos_pipe_read(&far, EXOS_SHARED_REQUESTS, &index, 1), 1);
+    cr_expect_lt(index, TABLE, "it is checked");
+    exos_ipc_yield(&far);
+    cr_expect_eq(word_at(&far, far.theirs + EXOS_SHARED_REQUESTS + 8), BEYOND, "the client did not change it");
+    used = index;
+    exos_pipe_write(&far, EXOS_SHARED_REPLIES, &index, 1);
+    stop(environment);
+}
+Test(exos_ipc, a_server_that_does_not_trust_survives_a_client_that_lies) {
+    static const struct aegis_program client = {
+        .name = "client", .main = client_lies, .exception = skip_theirs, .notice = on_notice};
+    static const struct aegis_program server = {
+        .name = "server", .main = serve_one, .exception = skip_theirs, .notice = on_notice};
+    connect = exos_ipc_connect_one_way;
+    run(&client, &server);
+    cr_expect_eq(finished, 1);
+    cr_expect_eq(used, WITHIN);
+    cr_expect_eq(near.refused, 0, "who trusts checks nothing");
+}
+
+/* The same lies the other way round: the client takes what is not there, and what it has
+ * checked in the server's page it finds changed. */
+static void client_trusts(struct aegis_environment *environment) {
+    cr_expect_not(aegis_user_store(environment, near.theirs + EXOS_SHARED_REPLIES, 4, 8),
+                  "the server's page can be written");
+    uint32_t answers[2] = {SECRET, SECRET};
+    cr_expect_eq(exos_pipe_read(&near, EXOS_SHARED_REPLIES, answers, 2), 2);
+    cr_expect(answers[0] == 0 && answers[1] == 0, "words that nobody has written");
+    const uint32_t in_place = near.theirs + EXOS_SHARED_REPLIES + 8;
+    exos_ipc_yield(&near);
+    cr_expect_lt(word_at(&near, in_place), TABLE, "it is checked");
+    exos_ipc_yield(&near);
+    used = word_at(&near, in_place);
+    finished++;
+}
+
+static void server_lies(struct aegis_environment *environment) {
+    const uint32_t replies = far.shared + EXOS_SHARED_REPLIES;
+    cr_expect_not(aegis_user_store(environment, far.theirs + EXOS_SHARED_REQUESTS, 4, 8),
+                  "the client's page can be written");
+    put_word(&far, replies, EXOS_RING_BYTES + 8);
+    exos_ipc_yield(&far);
+    put_word(&far, replies + 8, WITHIN);
+    exos_ipc_yield(&far);
+    put_word(&far, replies + 8, BEYOND);
+    stop(environment);
+}
+Test(exos_ipc, a_client_that_trusts_falls_with_a_server_that_lies) {
+    static const struct aegis_program client = {
+        .name = "client", .main = client_trusts, .exception = skip_theirs, .notice = on_notice};
+    static const struct aegis_program server = {
+        .name = "server", .main = server_lies, .exception = skip_theirs, .notice = on_notice};
+    connect = exos_ipc_connect_one_way;
+    run(&client, &server);
+    cr_expect_eq(finished, 1);
+    cr_expect_eq(used, BEYOND);
+}
+
+Test(exos_ipc, a_pipe_of_one_way_trust_keeps_words_and_order_and_checks_on_one_side) {
+    static const struct aegis_program sender = {.name = "sender", .main = send_numbers, .notice = on_notice};
+    static const struct aegis_program receiver = {.name = "receiver", .main = receive_numbers, .notice = on_notice};
+    connect = exos_ipc_connect_one_way;
+    run(&sender, &receiver);
+    cr_expect_eq(finished, 1);
+    cr_expect_eq(received, ROUNDS);
+    cr_expect_eq(near.refused + far.refused, 0);
+    cr_expect_geq(ipc_costs.ring_check.uses, ROUNDS, "the receiver's checks");
+    cr_expect_lt(ipc_costs.ring_check.uses, 2 * ROUNDS, "and the sender's, too");
 }

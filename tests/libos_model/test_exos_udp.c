@@ -187,17 +187,17 @@ Test(exos_udp, anothers_packets_and_memory_are_refused) {
     struct aegis_environment *mine = fixture_environment("passive", &passive, 0);
     struct aegis_environment *other = fixture_environment("other", &passive, 0);
     uint64_t physical = 0;
-    uint32_t number = 0;
+    struct exo_handle filter;
     open_for(mine);
     const struct exo_handle handle = fixture_frame(other, &physical);
-    cr_assert_eq(aegis_packet_bind(other, "udp dst port 7", &handle, &number, NULL), ERR_OVERLAP);
+    cr_assert_eq(aegis_packet_bind(other, "udp dst port 7", &handle, &filter, NULL), ERR_OVERLAP);
     const struct exo_handle stolen = mine->frames->handle;
-    cr_assert_neq(aegis_packet_bind(other, "udp dst port 8", &stolen, &number, NULL), OK);
+    cr_assert_eq(aegis_packet_bind(other, "udp dst port 8", &stolen, &filter, NULL), ERR_DENIED);
     const struct download_instruction nothing[] = {{OPERATION_set, 0, 0, 0, 0}, {OPERATION_return_value, 0, 0, 0, 0}};
     const struct download_region foreign = {physical, 64, true}, across = {udp.page + AEGIS_PAGE - 32, 64, true};
-    cr_assert_eq(aegis_packet_handler(mine, udp.filter, nothing, 2, &foreign, 1, NULL), ERR_DENIED);
-    cr_assert_eq(aegis_packet_handler(mine, udp.filter, nothing, 2, &across, 1, NULL), ERR_DENIED);
-    cr_assert_eq(aegis_packet_handler(other, udp.filter, nothing, 2, NULL, 0, NULL), ERR_DENIED);
+    cr_assert_eq(aegis_packet_handler(mine, &udp.filter, nothing, 2, &foreign, 1, NULL), ERR_DENIED);
+    cr_assert_eq(aegis_packet_handler(mine, &udp.filter, nothing, 2, &across, 1, NULL), ERR_DENIED);
+    cr_assert_eq(aegis_packet_handler(other, &udp.filter, nothing, 2, NULL, 0, NULL), ERR_DENIED);
 }
 
 Test(exos_udp, dead_environments_get_nothing) {

@@ -4,11 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *allocate(size_t count, size_t bytes) {
-    void *memory = calloc(count, bytes);
-    SIM_ASSERT(memory != NULL);
-    return memory;
-}
+#include "sim/allocate.h"
 
 /* ---- Buckets of closed blocks ---- */
 
@@ -51,7 +47,7 @@ static uint32_t take_free(struct ftl *ftl, struct ftl_die *die) {
     uint32_t index;
     if (die->fresh < ftl->config.blocks) {
         index = die->fresh++;
-        die->blocks[index].owners = allocate(slots, sizeof *die->blocks[index].owners);
+        die->blocks[index].owners = sim_allocate(slots, sizeof *die->blocks[index].owners);
     } else {
         uint32_t before = FTL_NONE, before_best = FTL_NONE;
         index = die->free_first;
@@ -109,7 +105,7 @@ void ftl_collect_erase(struct ftl *ftl, uint32_t die_index) {
 uint32_t *ftl_entry(struct ftl *ftl, uint32_t unit) {
     uint32_t **chunk = &ftl->chunks[unit / FTL_CHUNK_UNITS];
     if (*chunk == NULL) {
-        *chunk = allocate(FTL_CHUNK_UNITS, sizeof **chunk);
+        *chunk = sim_allocate(FTL_CHUNK_UNITS, sizeof **chunk);
     }
     return &(*chunk)[unit % FTL_CHUNK_UNITS];
 }
@@ -251,16 +247,16 @@ enum error_code ftl_init(struct ftl *ftl, const struct ftl_config *config, struc
     if (ftl_check(config, error) != OK) {
         return error->code;
     }
-    ftl->chunks = allocate((config->units + (uint64_t)FTL_CHUNK_UNITS - 1) / FTL_CHUNK_UNITS, sizeof *ftl->chunks);
-    ftl->dies = allocate(config->dies, sizeof *ftl->dies);
+    ftl->chunks = sim_allocate((config->units + (uint64_t)FTL_CHUNK_UNITS - 1) / FTL_CHUNK_UNITS, sizeof *ftl->chunks);
+    ftl->dies = sim_allocate(config->dies, sizeof *ftl->dies);
     const uint32_t share = (config->units + config->dies - 1) / config->dies;
     const uint32_t most = (config->blocks - config->collect_stop - FTL_OPEN_BLOCKS - 1) * config->slots;
     for (uint32_t i = 0; i < config->dies; i++) {
         struct ftl_die *die = &ftl->dies[i];
         const size_t bytes = ((size_t)config->slots + 1) * sizeof *die->bucket_first;
-        die->blocks = allocate(config->blocks, sizeof *die->blocks);
-        die->bucket_first = allocate(1, bytes);
-        die->bucket_last = allocate(1, bytes);
+        die->blocks = sim_allocate(config->blocks, sizeof *die->blocks);
+        die->bucket_first = sim_allocate(1, bytes);
+        die->bucket_last = sim_allocate(1, bytes);
         memset(die->bucket_first, 0xff, bytes); /* FTL_NONE */
         memset(die->bucket_last, 0xff, bytes);
         die->lowest = config->slots;
