@@ -155,7 +155,7 @@ void aegis_free(struct aegis *aegis) {
 }
 
 void aegis_start(struct aegis *aegis) {
-    aegis->since = sim_now();
+    aegis_account(aegis, NULL); /* what it stood still for is idle time */
     aegis->machine->timer_start(aegis, aegis->config.quantum);
     struct aegis_environment *first = aegis_next(aegis, NULL);
     if (first != NULL) {
