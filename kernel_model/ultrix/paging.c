@@ -22,9 +22,9 @@ const struct param ultrix_paging_cost_params[] = {
     PAGING_NUMBER(lots_free, "8", "1", "free frames below which the daemon works"),
     PAGING_NUMBER(desired_free, "4", "1", "free frames below which it is woken at once"),
     PAGING_NUMBER(hand_spread, "32", "1", "frames between the hands"),
-    PAGING_NUMBER(slow_scan, "100", "1", "frames that it looks at in a second when lots_free are free"),
-    PAGING_NUMBER(fast_scan, "200", "1", "... and when none is"),
-    PAGING_NUMBER(writes, "40", "1", "writes that it begins in a second, at most"),
+    PAGING_NUMBER(slow_scan, "100", "4", "frames that it looks at in a second when lots_free are free"),
+    PAGING_NUMBER(fast_scan, "200", "4", "... and when none is"),
+    PAGING_NUMBER(writes, "40", "4", "writes that it begins in a second, at most"),
     {0}};
 
 static uint64_t pte_at(const struct ultrix_frame *frame) {
@@ -193,13 +193,17 @@ struct ultrix_paging *ultrix_paging_create(struct ultrix *ultrix, struct ultrix_
         (void)error_set(error, ERR_RANGE, "paging: lots_free and hand_spread are less than resident");
         return NULL;
     }
+    if (ultrix->config.hz == 0) {
+        (void)error_set(error, ERR_UNSUPPORTED, "hz: without a clock the paging daemon would have no turns");
+        return NULL;
+    }
     struct ultrix_paging *paging = calloc(1, sizeof *paging);
     SIM_ASSERT(paging != NULL);
     *paging = (struct ultrix_paging){.ultrix = ultrix, .costs = costs, .first_free = NONE, .last_free = NONE};
     paging->frames = calloc(costs->resident, sizeof *paging->frames);
     paging->transfers = calloc(costs->resident, sizeof *paging->transfers);
     SIM_ASSERT(paging->frames != NULL && paging->transfers != NULL);
-    paging->may_scan = ultrix->config.hz > 0 ? costs->fast_scan / DAEMON_RATE : UINT64_MAX;
+    paging->may_scan = costs->fast_scan / DAEMON_RATE;
     paging->ready = ledger_find("ready");
     if (make_frames(paging)) {
         paging->daemon = ultrix_process_of_kernel(ultrix, "pageout", ultrix_pageout_main, paging);

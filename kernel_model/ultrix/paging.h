@@ -72,7 +72,7 @@ struct ultrix_paging {
 };
 
 /* Before the run: frames and the daemon, for the kernel's processes. The caller frees it.
- * NULL: no memory, or numbers that do not fit together. */
+ * NULL: no memory, no clock, or numbers that do not fit together. */
 struct ultrix_paging *ultrix_paging_create(struct ultrix *ultrix, struct ultrix_paging_costs *costs,
                                            struct error *error);
 void ultrix_paging_free(struct ultrix_paging *paging);

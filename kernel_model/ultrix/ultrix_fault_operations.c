@@ -95,6 +95,9 @@ enum error_code ultrix_make_mortals(struct ultrix_system *system, bool library, 
     if (system->config.hz == 0) {
         return error_set(error, ERR_UNSUPPORTED, "hz: without a clock the programs' turns would not end");
     }
+    if (system->plan.count > 1) {
+        return error_set(error, ERR_UNSUPPORTED, "kernel.operation: what ends in a fault is measured alone");
+    }
     system->library_fault = library;
     system->ultrix->on_panic = on_panic;
     system->ultrix->panic_state = system;

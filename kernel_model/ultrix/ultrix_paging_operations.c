@@ -26,6 +26,9 @@ static void store(void *context, uint64_t page, uint32_t value) {
 
 enum error_code ultrix_prepare_cycle(struct operations *base, struct error *error) {
     struct ultrix_system *system = system_of(base);
+    if (system->measured->data_pages > 0) {
+        return error_set(error, ERR_UNSUPPORTED, "kernel.operation: cycle or collect comes first, and not both");
+    }
     return ultrix_paging_begin(system->paging, system->measured, system->plan.pages, error);
 }
 

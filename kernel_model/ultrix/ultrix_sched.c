@@ -224,7 +224,8 @@ void ultrix_process_body(void *argument) {
         r3000_rfe(ultrix->cpu);
     }
     process->main(process);
-    SIM_ASSERT_MSG(process->in_kernel, "%s: its program has no end", process->name);
+    SIM_ASSERT_MSG(!process->in_kernel, "%s: a process of the kernel's has no end", process->name);
+    ultrix_exit(process);
 }
 
 void ultrix_start(struct ultrix *ultrix, struct ultrix_process *first) {

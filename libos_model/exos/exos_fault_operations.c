@@ -116,6 +116,9 @@ enum error_code exos_make_mortals(struct exos_system *system, bool library, stru
     if (!library && system->aegis->machine->reset == NULL) {
         return error_set(error, ERR_UNSUPPORTED, "kernel.operation: aegis does not start again on this machine");
     }
+    if (system->plan.count > 1) {
+        return error_set(error, ERR_UNSUPPORTED, "kernel.operation: what ends in a fault is measured alone");
+    }
     system->library_fault = library;
     system->aegis->on_panic = on_panic;
     system->aegis->panic_state = system;

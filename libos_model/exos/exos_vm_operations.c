@@ -155,6 +155,9 @@ void exos_run_appel2(struct operations *base) {
 
 enum error_code exos_prepare_cycle(struct operations *base, struct error *error) {
     struct exos_system *system = system_of(base);
+    if (system->vm.table_pages > 0) {
+        return error_set(error, ERR_UNSUPPORTED, "kernel.operation: cycle or collect comes first, and not both");
+    }
     return exos_paging_begin(&system->paging, &system->vm, system->plan.pages, error);
 }
 

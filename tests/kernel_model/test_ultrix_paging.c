@@ -187,7 +187,7 @@ static void time_a_fault(void) {
     one_fault = fixture_now(alice) - from;
 }
 Test(ultrix_paging, a_fault_takes_the_stores_time_and_its_steps) {
-    make(PAGES, 0, time_a_fault);
+    make(PAGES, HZ, time_a_fault);
     run_made();
     const uint64_t page_in = paging_costs.page_in.cycles;
     const uint64_t cycles = sim_clock_cycles(core_clock(cpu->core), one_fault);
