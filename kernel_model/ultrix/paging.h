@@ -1,5 +1,5 @@
 /* paging.h: more pages than frames, as a kernel: a daemon chooses who leaves, after
- * 4.3BSD (Leffler et al., 1989, 5.12): a global clock with two hands.
+ * 4.3BSD (Leffler et al., 1989, chapter 5): a global clock with two hands.
  *
  * There are no reference bits on this processor: a page table entry's valid bit is one.
  * The front hand clears it; an access then faults and is given the page back (a reclaim).
