@@ -18,7 +18,7 @@ static void on_stopped(void *context) {
 void aegis_panic(struct aegis *aegis) {
     aegis->panics++;
     cpu_run(aegis->interrupt);
-    aegis->machine->shutdown(aegis);
+    aegis->machine->timer_start(aegis, 0);
     core_dispatch(aegis->core, CORE_THREAD, NULL);
     sim_event_init(&aegis->stopped, SIM_PRIORITY_SOFTWARE, on_stopped, aegis);
     sim_schedule(&aegis->stopped, 0);
