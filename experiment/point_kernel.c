@@ -15,6 +15,7 @@ struct kernel_settings {
     const struct config_node *operation;
     uint64_t pages, tickets, round_trips, others;
     const struct config_node *wire;
+    sim_time fault_after, reboot;
 };
 const struct param point_kernel_params[] = {
     {"operation", PARAM_NODE, offsetof(struct kernel_settings, operation), "", NULL, NULL, NULL,
@@ -29,6 +30,10 @@ const struct param point_kernel_params[] = {
      "For operations over a wire: there and back so often in a repetition"},
     {"others", PARAM_INTEGER, offsetof(struct kernel_settings, others), "0", "0", "15", NULL,
      "For operations over a wire: programs that compute at the far end, beside the one that answers"},
+    {"fault_after", PARAM_TIME, offsetof(struct kernel_settings, fault_after), "5 s", "0 us", "10000 s", NULL,
+     "For operations beside a fault: when it strikes"},
+    {"reboot", PARAM_TIME, offsetof(struct kernel_settings, reboot), "60 s", "1 us", "10000 s", NULL,
+     "For operations beside a fault: from a machine's stop until programs run again (assumed, 30 s to 300 s)"},
     {0},
 };
 
@@ -43,7 +48,8 @@ struct kernel_bench {
     bool measuring, limit_reached, failed;
     uint64_t completed;
     struct error failure;
-    struct sim_event limit;
+    struct sim_event limit, over;
+    sim_time since; /* measuring began */
 };
 
 /* ---- building ---- */
@@ -95,6 +101,8 @@ static void read_operations(struct kernel_bench *bench, const struct operations_
     bench->plan.tickets = settings.tickets;
     bench->plan.round_trips = settings.round_trips;
     bench->plan.others = settings.others;
+    bench->plan.fault_after = settings.fault_after;
+    bench->plan.reboot = settings.reboot;
     bench->wire_node = settings.wire;
     if (node == NULL) {
         diagnostics_at(diagnostics, kernel != NULL ? kernel : root,
@@ -175,10 +183,10 @@ static bool build(struct kernel_bench *bench, const struct plan_point *point, st
     if (machine != NULL) {
         (void)machine_create(machine, &bench->machine, diagnostics);
     }
-    if (point->run.requests == 0) {
+    if (point->run.requests == 0 && point->run.duration == 0) {
         const struct config_node *run = config_get(root, "run");
         diagnostics_at(diagnostics, run != NULL ? run : root,
-                       "run.requests: an experiment of kind kernel counts repetitions");
+                       "run: an experiment of kind kernel needs 'requests', repetitions, or 'duration'");
     }
     const struct operations_ops *ops = find_type(point, diagnostics);
     if (ops != NULL) {
@@ -196,18 +204,33 @@ bool point_kernel_check(const struct plan_point *point, struct diagnostics *diag
 
 /* ---- running ---- */
 
+static void on_over(void *context) {
+    (void)context;
+    sim_stop();
+}
+
+static void measure(struct kernel_bench *bench) {
+    bench->measuring = true;
+    bench->since = sim_now();
+    ledger_record(bench->ledger, true);
+    if (bench->point->run.duration > 0) {
+        sim_event_init(&bench->over, SIM_PRIORITY_OBSERVER, on_over, bench);
+        sim_schedule(&bench->over, bench->point->run.duration);
+    }
+}
+
 static void on_completed(void *context) {
     struct kernel_bench *bench = context;
     bench->completed++;
     if (!bench->measuring && bench->completed >= bench->point->run.warmup_requests) {
-        bench->measuring = true;
         machine_reset_stats(bench->machine);
         if (bench->wire != NULL) {
             link_reset_stats(bench->wire);
         }
         bench->system->ops->reset_stats(bench->system);
-        ledger_record(bench->ledger, true);
-    } else if (bench->measuring && ledger_completed(bench->ledger) >= bench->point->run.requests) {
+        measure(bench);
+    } else if (bench->measuring && bench->point->run.requests > 0 &&
+               ledger_completed(bench->ledger) >= bench->point->run.requests) {
         sim_stop();
     }
 }
@@ -242,8 +265,7 @@ static enum error_code simulate(struct kernel_bench *bench, struct error *error)
         return code;
     }
     if (bench->point->run.warmup_requests == 0) {
-        bench->measuring = true;
-        ledger_record(bench->ledger, true);
+        measure(bench);
     }
     sim_event_init(&bench->limit, SIM_PRIORITY_OBSERVER, on_limit, bench);
     sim_schedule_at(&bench->limit, bench->point->run.time_limit);
@@ -264,14 +286,28 @@ static enum error_code simulate(struct kernel_bench *bench, struct error *error)
 
 /* ---- results ---- */
 
+/* Back to back; in a given time, what was completed and what was lost in it. */
+static void write_throughput(FILE *out, const struct kernel_bench *bench) {
+    const struct ledger_drop *drops = NULL;
+    const size_t count = ledger_drops(bench->ledger, &drops);
+    double completed_per_s = 1 / (histogram_mean(ledger_latency(bench->ledger)) / 1e15), dropped_per_s = 0;
+    if (bench->point->run.duration > 0) {
+        const double time_s = (double)(sim_now() - bench->since) / 1e15;
+        completed_per_s = (double)ledger_completed(bench->ledger) / time_s;
+        for (size_t i = 0; i < count; i++) {
+            dropped_per_s += (double)drops[i].count / time_s;
+        }
+    }
+    results_write_throughput(out, bench->point, completed_per_s + dropped_per_s, completed_per_s, dropped_per_s, 0);
+}
+
 static void write_results(FILE *out, struct kernel_bench *bench) {
     const struct plan_point *point = bench->point;
     const struct histogram *latency = ledger_latency(bench->ledger);
-    const double mean_s = histogram_mean(latency) / 1e15;
     (void)ledger_audit(bench->ledger, sim_now());
     results_write_breakdown(out, point, bench->ledger, 0, false);
     results_write_latency(out, point, latency);
-    results_write_throughput(out, point, 1 / mean_s, 1 / mean_s, 0, 0);
+    write_throughput(out, bench);
     struct results_sink sink = {out, point, sim_now()};
     const struct stats_sink stats_sink = results_stats_sink(&sink);
     machine_visit_stats(bench->machine, &stats_sink);

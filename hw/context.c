@@ -214,6 +214,18 @@ bool cpu_is_spinning(const struct context *context) {
     return context->spinning;
 }
 
+void cpu_forget_request(struct context *context, const struct request *request) {
+    for (size_t i = context->next; i < context->count; i++) {
+        struct segment *segment = &context->segments[i];
+        if (segment->request == request) {
+            SIM_ASSERT_MSG(!segment->marker, "%s: is to hand over a request that has ended", context->name);
+            segment->request = NULL;
+        }
+    }
+    context->active = context->active == request ? NULL : context->active;
+    context->request = context->request == request ? NULL : context->request;
+}
+
 /* ---- life ---- */
 
 static void finish(struct context *context) {

@@ -112,6 +112,8 @@ void cpu_charge_time(struct context *context, sim_time duration);
 /* Hands the request of the present work to `component`, in `kind`, at the end of
  * what has been charged, and forgets it: the work that follows is nobody's. */
 void cpu_pass_on(struct context *context, ledger_component component, enum ledger_kind kind);
+/* A request has ended on another context: what is still charged here for it is nobody's. */
+void cpu_forget_request(struct context *context, const struct request *request);
 
 /* Blocks until everything charged has been executed. The caller's task is the
  * context's. When it returns, sim_now() is the context's own time. */

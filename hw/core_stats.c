@@ -5,7 +5,7 @@
  * software by what it leaves in memory. */
 void core_declare_components(void) {
     static const struct ledger_declaration declarations[] = {
-        {"cpu", NULL, "Software", "cpu doorbell nic nvme medium timer dma_engine pcie ready client wire"},
+        {"cpu", NULL, "Software", "cpu doorbell nic nvme medium timer dma_engine pcie ready client wire backing_store"},
         {"ready", NULL, "Ready in memory", "cpu"},
         {0},
     };

@@ -199,6 +199,7 @@ void r3000_visit_stats(const struct r3000 *cpu, const struct stats_sink *sink) {
         }
     }
     stats_counter(sink, cpu->name, "instructions", cpu->counters.instructions);
+    stats_counter(sink, cpu->name, "kernel_instructions", cpu->counters.kernel_instructions);
     stats_counter(sink, cpu->name, "loads", cpu->counters.loads);
     stats_counter(sink, cpu->name, "stores", cpu->counters.stores);
     stats_counter(sink, cpu->name, "write_stall_cycles", cpu->counters.write_stall_cycles);

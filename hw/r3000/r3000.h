@@ -84,7 +84,7 @@ struct r3000 {
     sim_time timer_start, timer_period;
     uint64_t ticks;
     struct r3000_counters {
-        uint64_t instructions, loads, stores, write_stall_cycles, cache_misses;
+        uint64_t instructions, kernel_instructions, loads, stores, write_stall_cycles, cache_misses;
         uint64_t exceptions[R3000_CODES], refills, interrupts, tlb_writes, tlb_shutdowns;
     } counters;
     char name[32];

@@ -30,7 +30,9 @@ static void stand_aside(void) {
 }
 
 void r3000_execute(struct r3000 *cpu, uint64_t count) {
-    cpu->counters.instructions += context_current() != NULL ? count : 0;
+    const uint64_t executed = context_current() != NULL ? count : 0;
+    cpu->counters.instructions += executed;
+    cpu->counters.kernel_instructions += r3000_is_user(cpu) ? 0 : executed;
     charge(cpu, count);
 }
 

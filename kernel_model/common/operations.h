@@ -37,6 +37,8 @@ struct operations_plan {
     uint64_t round_trips; /* for operations over a wire */
     bool answers;         /* this is the far end: it repeats nothing, and answers what comes */
     uint64_t others;      /* programs that compute beside the one that answers */
+    sim_time fault_after; /* for operations beside a fault: from the start of the run */
+    sim_time reboot;      /* ... of the machine, until programs run again */
 };
 
 /* Counts repetitions; the experiment's. */

@@ -132,8 +132,7 @@ struct aegis *aegis_create(struct machine *machine, const struct aegis_config *c
     }
     aegis_binding_init(aegis);
     aegis_slice_init(aegis);
-    aegis->interrupt =
-        context_create(aegis->core, CORE_INTERRUPT, "aegis.interrupt", NULL, aegis_interrupt_body, aegis);
+    aegis_make_interrupt(aegis);
     return aegis;
 }
 
@@ -150,7 +149,9 @@ void aegis_free(struct aegis *aegis) {
         free(dead);
     }
     aegis->machine->shutdown(aegis);
-    context_kill(aegis->interrupt);
+    if (aegis->interrupt != NULL) { /* NULL: it has stopped */
+        context_kill(aegis->interrupt);
+    }
     aegis_network_free(aegis);
     aegis_binding_fini(aegis);
     exo_kernel_free(aegis->kernel);
@@ -159,7 +160,7 @@ void aegis_free(struct aegis *aegis) {
 }
 
 void aegis_start(struct aegis *aegis) {
-    aegis->since = sim_now();
+    aegis_account(aegis, NULL); /* what it stood still for is idle time */
     aegis->machine->timer_start(aegis, aegis->config.quantum);
     struct aegis_environment *first = aegis_next(aegis, NULL);
     if (first != NULL) {
@@ -198,6 +199,7 @@ void aegis_visit_stats(const struct aegis *aegis, const struct stats_sink *sink)
     stats_counter(sink, "aegis", "stlb_inserts", aegis->stlb.inserts);
     stats_counter(sink, "aegis", "stlb_conflicts", aegis->stlb.conflicts);
     stats_counter(sink, "aegis", "environments_destroyed", aegis->destroyed);
+    stats_counter(sink, "aegis", "panics", aegis->panics);
     for (const struct aegis_environment *at = aegis->environments; at != NULL; at = at->next) {
         char instance[64];
         (void)snprintf(instance, sizeof instance, "aegis.%s", at->environment->name);

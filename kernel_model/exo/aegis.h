@@ -225,7 +225,11 @@ struct aegis {
     struct aegis_environment *overrunner; /* its slice is over, and it has the processor */
     sim_time overrun_since;
     struct aegis_counters counters;
-    uint64_t destroyed;
+    uint64_t destroyed, panics;
+    bool faulty; /* the timer's code runs into a fault at its next interrupt: aegis_panic.c */
+    struct sim_event stopped;
+    void (*on_panic)(void *state);
+    void *panic_state;
 };
 
 /* Boots on the machine's first core, which must be one that aegis_machine.h has a table
@@ -315,5 +319,14 @@ void aegis_main_body(void *argument);
 void aegis_entry_body(void *argument);
 void aegis_notifier_body(void *argument);
 void aegis_interrupt_body(void *argument);
+
+/* ---- aegis_panic.c ---- */
+/* An exception in the kernel's own code, on the interrupt's context: every environment ends,
+ * and on_panic is called. Does not return. */
+void aegis_panic(struct aegis *aegis);
+/* After on_panic: the kernel as aegis_create leaves it, without an environment. */
+void aegis_reboot(struct aegis *aegis);
+/* The context of interrupts. */
+void aegis_make_interrupt(struct aegis *aegis);
 
 #endif

@@ -40,6 +40,9 @@ struct aegis_machine {
     /* On machine->...: takes memory for its tables, installs the vectors. ERR_EXHAUSTED. */
     enum error_code (*boot)(struct aegis *aegis, struct error *error);
     void (*shutdown)(struct aegis *aegis);
+    /* Without an environment, and the timer stopped: the processor as after boot: no translation,
+     * no interrupt that waits. NULL: not offered. */
+    void (*reset)(struct aegis *aegis);
     /* An environment gets what the processor keeps for it, in its block and beside it. */
     enum error_code (*begin)(struct aegis_environment *environment, struct error *error);
     void (*end)(struct aegis_environment *environment);

@@ -4,6 +4,8 @@
  * The number of instructions on each path is what its calls add up to: loads, stores
  * and CP0 moves as they stand here and in the files that call, plus the steps' costs
  * from the profile. */
+#include <string.h>
+
 #include "hw/r3000/r3000.h"
 #include "kernel_model/common/lance_driver.h"
 #include "kernel_model/exo/aegis_machine.h"
@@ -308,10 +310,14 @@ static void set_register(struct aegis *aegis, unsigned number, uint64_t value) {
 
 /* ---- life ---- */
 
-static enum error_code boot(struct aegis *aegis, struct error *error) {
-    const uint64_t bytes = aegis->config.stlb_entries * STLB_ENTRY_BYTES;
+static void install(struct aegis *aegis) {
     const struct r3000_vectors vectors = {
         .entering = on_entering, .refill = on_refill, .general = on_general, .interrupt = on_interrupt, .os = aegis};
+    r3000_boot(aegis->r3000, &vectors);
+}
+
+static enum error_code boot(struct aegis *aegis, struct error *error) {
+    const uint64_t bytes = aegis->config.stlb_entries * STLB_ENTRY_BYTES;
     aegis->r3000 = aegis->kernel->machine->r3000[0];
     aegis->stlb.cpu = aegis->r3000;
     aegis->stlb.entries = aegis->config.stlb_entries;
@@ -322,12 +328,18 @@ static enum error_code boot(struct aegis *aegis, struct error *error) {
     if (bytes > 0 && aegis->stlb.physical == 0) {
         return error_set(error, ERR_EXHAUSTED, "no memory for the software TLB");
     }
-    r3000_boot(aegis->r3000, &vectors);
+    install(aegis);
     return OK;
 }
 
 static void shutdown(struct aegis *aegis) {
     r3000_timer_start(aegis->r3000, 0);
+}
+
+static void reset(struct aegis *aegis) {
+    memset(aegis->r3000->tlb, 0, sizeof aegis->r3000->tlb);
+    aegis->r3000->cause &= ~R3000_CAUSE_PENDING;
+    install(aegis);
 }
 
 static enum error_code begin(struct aegis_environment *environment, struct error *error) {
@@ -354,6 +366,7 @@ const struct aegis_machine aegis_r3000 = {
                   .stack = R3000_SP},
     .boot = boot,
     .shutdown = shutdown,
+    .reset = reset,
     .begin = begin,
     .end = end,
     .execute = execute,

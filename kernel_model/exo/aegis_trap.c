@@ -153,6 +153,9 @@ static void bury(struct aegis *aegis) {
 static void serve(struct aegis *aegis) {
     bury(aegis);
     if (aegis->machine->take(aegis, AEGIS_LINE_TIMER)) {
+        if (aegis->faulty) {
+            aegis_panic(aegis);
+        }
         aegis_slice_tick(aegis);
         return;
     }

@@ -9,6 +9,7 @@
  * other registers are the library's to save. An environment begins with alignment checked
  * (RFLAGS.AC), so that a library finds here what it finds on processors that always check. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel_model/exo/aegis_nested.h"
 #include "kernel_model/exo/aegis_x86.h"
@@ -253,10 +254,17 @@ static void set_register(struct aegis *aegis, unsigned number, uint64_t value) {
 
 /* ---- life ---- */
 
-static enum error_code boot(struct aegis *aegis, struct error *error) {
-    struct frames *frames = aegis->kernel->frames;
+static void install(struct aegis *aegis) {
     const struct x86_vectors vectors = {
         .entering = on_entering, .exception = on_exception, .interrupt = on_interrupt, .os = aegis};
+    const struct aegis_x86 *own = aegis->processor;
+    x86_boot(aegis->x86, &vectors, own->idt, own->tss);
+    x86_set_kernel_stack(aegis->x86, X86_DIRECT_MAP + own->stack + AEGIS_PAGE);
+    aegis->x86->cr0 |= X86_CR0_TS; /* floating point is nobody's as yet */
+}
+
+static enum error_code boot(struct aegis *aegis, struct error *error) {
+    struct frames *frames = aegis->kernel->frames;
     struct aegis_x86 *own = calloc(1, sizeof *own);
     SIM_ASSERT(own != NULL);
     own->idt = frames_allocate(frames);
@@ -268,10 +276,19 @@ static enum error_code boot(struct aegis *aegis, struct error *error) {
     }
     aegis->processor = own;
     aegis->x86 = aegis->kernel->machine->x86[0];
-    x86_boot(aegis->x86, &vectors, own->idt, own->tss);
-    x86_set_kernel_stack(aegis->x86, X86_DIRECT_MAP + own->stack + AEGIS_PAGE);
-    aegis->x86->cr0 |= X86_CR0_TS; /* floating point is nobody's as yet */
+    install(aegis);
     return OK;
+}
+
+/* No translation is left: they went with the environments. */
+static void reset(struct aegis *aegis) {
+    struct aegis_x86 *own = aegis->processor;
+    memset(own->spaces, 0, sizeof own->spaces);
+    own->running = NULL;
+    own->stale_count = 0;
+    aegis->x86->space = NULL;
+    aegis->x86->pending = 0;
+    install(aegis);
 }
 
 static void shutdown(struct aegis *aegis) {
@@ -336,6 +353,7 @@ const struct aegis_machine aegis_x86 = {
                   .stack = X86_RSP},
     .boot = boot,
     .shutdown = shutdown,
+    .reset = reset,
     .begin = begin,
     .end = end,
     .execute = execute,

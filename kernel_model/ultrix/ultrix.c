@@ -21,6 +21,7 @@ const struct param ultrix_cost_params[] = {
     ULTRIX_COST(signal_deliver, "a pending signal taken and its context built, beside the words written"),
     ULTRIX_COST(signal_return, "a context checked and taken back, beside its words"),
     ULTRIX_COST(fault, "an access fault: the region found, why it was refused"),
+    ULTRIX_COST(reclaim, "a page that is not valid but has its frame: found, given back"),
     ULTRIX_COST(mprotect, "mprotect: arguments checked, the region found"),
     ULTRIX_COST(protect_page, "one page's entry changed"),
     ULTRIX_COST(sleep, "onto a sleep queue"),
@@ -33,6 +34,17 @@ const struct param ultrix_cost_params[] = {
     ULTRIX_COST(copy_word, "one word of it, beside its load and store"),
     ULTRIX_COST(kill, "the receiver of a signal found, permission checked"),
     ULTRIX_COST(sigpause, "the signal mask exchanged"),
+    ULTRIX_COST(clock_tick, "the clock's interrupt: its handler found, time, the running process's account, time-outs"),
+    ULTRIX_COST(recompute, "a process's priority computed anew"),
+    ULTRIX_COST(exit, "the end of a process: what it has is given back"),
+    {0}};
+
+const struct param ultrix_params[] = {
+    {"hz", PARAM_INTEGER, offsetof(struct ultrix_config, hz), "256", "0", "10000", NULL,
+     "clock interrupts a second; 0: none (assumed, 64 to 256; the rates of the DECstation's clock chip are powers of "
+     "two)"},
+    {"quantum", PARAM_TIME, offsetof(struct ultrix_config, quantum), "100 ms", "1 ms", "10 s", NULL,
+     "after which processes of one priority take turns; 4.3BSD: 100 ms (Leffler et al., 1989, 4.4)"},
     {0}};
 
 void ultrix_declare_components(void) {
@@ -43,15 +55,29 @@ void ultrix_declare_components(void) {
                                                       {"ultrix_scheduler", "cpu", "Sleep, wakeup, switch", NULL},
                                                       {"ultrix_pipe", "cpu", "Files and pipes", NULL},
                                                       {"ultrix_network", "cpu", "Network", NULL},
+                                                      {"ultrix_clock", "cpu", "Clock", NULL},
+                                                      {"backing_store", NULL, "Backing store", "ready cpu"},
                                                       {0}};
-    ledger_component out[7];
+    ledger_component out[9];
     ledger_declare_all(table, out);
-    ultrix_components = (struct ultrix_components){out[0], out[1], out[2], out[3], out[4], out[5], out[6]};
+    ultrix_components =
+        (struct ultrix_components){out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7], out[8]};
 }
 
 /* ---- life ---- */
 
-struct ultrix *ultrix_create(struct machine *machine, struct ultrix_costs *costs, struct error *error) {
+static enum error_code boot(struct ultrix *ultrix, struct error *error) {
+    ultrix->globals = frames_allocate(ultrix->frames);
+    ultrix->idle_area = frames_allocate(ultrix->frames);
+    if (ultrix->globals == 0 || ultrix->idle_area == 0) {
+        return error_set(error, ERR_EXHAUSTED, "no memory for ultrix");
+    }
+    ultrix_reboot(ultrix);
+    return OK;
+}
+
+struct ultrix *ultrix_create(struct machine *machine, const struct ultrix_config *config, struct ultrix_costs *costs,
+                             struct error *error) {
     if (machine->r3000 == NULL) {
         (void)error_set(error, ERR_UNSUPPORTED, "ultrix needs a machine whose cores are 'r3000'");
         return NULL;
@@ -59,31 +85,35 @@ struct ultrix *ultrix_create(struct machine *machine, struct ultrix_costs *costs
     struct ultrix *ultrix = calloc(1, sizeof *ultrix);
     SIM_ASSERT(ultrix != NULL);
     ultrix->machine = machine;
+    ultrix->config = *config;
     ultrix->cpu = machine->r3000[0];
     ultrix->costs = costs;
     ultrix->frames = frames_create(machine->memory);
-    ultrix->globals = frames_allocate(ultrix->frames);
-    if (ultrix->globals == 0) {
-        (void)error_set(error, ERR_EXHAUSTED, "no memory for ultrix");
+    if (boot(ultrix, error) != OK) {
         ultrix_free(ultrix);
         return NULL;
     }
-    struct r3000_vectors vectors = ultrix_vectors;
-    vectors.os = ultrix;
-    r3000_boot(ultrix->cpu, &vectors);
     return ultrix;
 }
 
 void ultrix_free(struct ultrix *ultrix) {
-    if (ultrix != NULL) {
-        frames_free(ultrix->frames);
-        free(ultrix);
+    if (ultrix == NULL) {
+        return;
     }
+    while (ultrix->processes != NULL) {
+        ultrix_process_free(ultrix->processes);
+    }
+    if (ultrix->interrupt != NULL) {
+        r3000_timer_start(ultrix->cpu, 0);
+        context_kill(ultrix->interrupt);
+    }
+    frames_free(ultrix->frames);
+    free(ultrix);
 }
 
 /* A frame at one of a process's pages. */
 static bool map(struct ultrix_process *process, uint32_t address, uint64_t frame) {
-    const uint32_t rights = ULTRIX_PTE_READ | ULTRIX_PTE_WRITE | ULTRIX_PTE_ALLOCATED;
+    const uint32_t rights = ULTRIX_PTE_READ | ULTRIX_PTE_WRITE | ULTRIX_PTE_ALLOCATED | ULTRIX_PTE_MODIFIED;
     if (frame != 0) {
         memory_write32(process->ultrix->machine->memory, ultrix_pte_at(process, address),
                        (uint32_t)frame | R3000_LO_VALID | R3000_LO_DIRTY | rights);
@@ -91,32 +121,89 @@ static bool map(struct ultrix_process *process, uint32_t address, uint64_t frame
     return frame != 0;
 }
 
-struct ultrix_process *ultrix_process_create(struct ultrix *ultrix, const char *name,
-                                             void (*main)(struct ultrix_process *process), void *state) {
+/* Its u-area and page tables; false: no memory. */
+static bool take_memory(struct ultrix_process *process) {
+    struct frames *frames = process->ultrix->frames;
+    process->u_area = frames_allocate(frames);
+    process->data_table = frames_allocate(frames);
+    process->stack_table = frames_allocate(frames);
+    return process->u_area != 0 && process->data_table != 0 && process->stack_table != 0 &&
+           map(process, ULTRIX_STACK_AT, frames_allocate(frames));
+}
+
+static struct ultrix_process *make(struct ultrix *ultrix, const struct ultrix_process *as) {
     struct ultrix_process *process = calloc(1, sizeof *process);
     SIM_ASSERT(process != NULL && ultrix->asids + 1 < R3000_ASIDS);
-    *process = (struct ultrix_process){.ultrix = ultrix, .name = name, .main = main, .state = state};
+    *process = *as;
+    process->ultrix = ultrix;
     process->asid = ++ultrix->asids;
-    process->u_area = frames_allocate(ultrix->frames);
-    process->data_table = frames_allocate(ultrix->frames);
-    process->stack_table = frames_allocate(ultrix->frames);
-    if (process->u_area == 0 || process->data_table == 0 || process->stack_table == 0 ||
-        !map(process, ULTRIX_STACK_AT, frames_allocate(ultrix->frames))) {
+    process->status = R3000_STATUS_MASK;
+    if (!take_memory(process)) {
         free(process);
         return NULL;
     }
-    process->context = context_create(ultrix->machine->cores[0], CORE_THREAD, name, NULL, ultrix_process_body, process);
-    struct ultrix_process **end = &ultrix->run_queue;
+    process->context =
+        context_create(ultrix->machine->cores[0], CORE_THREAD, as->name, NULL, ultrix_process_body, process);
+    ultrix_set_priority(process);
+    struct ultrix_process **end = &ultrix->processes;
     while (*end != NULL) {
-        end = &(*end)->next;
+        end = &(*end)->next_made;
     }
     *end = process;
+    process->priority = process->user_priority;
+    ultrix_queue_push(ultrix, process);
     return process;
+}
+
+struct ultrix_process *ultrix_process_create(struct ultrix *ultrix, const char *name,
+                                             void (*main)(struct ultrix_process *process), void *state) {
+    const struct ultrix_process as = {.name = name, .main = main, .state = state};
+    return make(ultrix, &as);
+}
+
+struct ultrix_process *ultrix_process_of_kernel(struct ultrix *ultrix, const char *name,
+                                                void (*main)(struct ultrix_process *process), void *state) {
+    const struct ultrix_process as = {.name = name, .main = main, .state = state, .in_kernel = true, .apart = true};
+    return make(ultrix, &as);
+}
+
+static void unlink_process(struct ultrix_process *process) {
+    struct ultrix *ultrix = process->ultrix;
+    struct ultrix_process **made = &ultrix->processes, **queued = &ultrix->run_queue;
+    while (*made != process) {
+        made = &(*made)->next_made;
+    }
+    *made = process->next_made;
+    while (*queued != NULL && *queued != process) {
+        queued = &(*queued)->next;
+    }
+    if (*queued != NULL) {
+        *queued = process->next;
+    }
+    ultrix->current = ultrix->current == process ? NULL : ultrix->current;
+}
+
+static void give_back_memory(struct ultrix_process *process) {
+    struct frames *frames = process->ultrix->frames;
+    const struct memory *memory = process->ultrix->machine->memory;
+    frames_give_back(frames, memory_read32(memory, process->stack_table) & R3000_LO_PFN);
+    for (uint64_t i = 0; process->store == NULL && i < process->data_pages; i++) {
+        const uint32_t pte = memory_read32(memory, process->data_table + 4 * i);
+        if ((pte & R3000_LO_PFN) != 0) {
+            frames_give_back(frames, pte & R3000_LO_PFN);
+        }
+    }
+    frames_give_back(frames, process->u_area);
+    frames_give_back(frames, process->data_table);
+    frames_give_back(frames, process->stack_table);
 }
 
 void ultrix_process_free(struct ultrix_process *process) {
     if (process != NULL) {
+        unlink_process(process);
         context_kill(process->context);
+        give_back_memory(process);
+        free(process->store);
         free(process);
     }
 }
@@ -151,6 +238,10 @@ void ultrix_visit_stats(const struct ultrix *ultrix, const struct stats_sink *si
     stats_counter(sink, "ultrix", "signals", ultrix->counters.signals);
     stats_counter(sink, "ultrix", "switches", ultrix->counters.switches);
     stats_counter(sink, "ultrix", "wakeups", ultrix->counters.wakeups);
+    stats_counter(sink, "ultrix", "preemptions", ultrix->counters.preemptions);
+    stats_counter(sink, "ultrix", "reclaims", ultrix->counters.reclaims);
+    stats_counter(sink, "ultrix", "modifies", ultrix->counters.modifies);
+    stats_counter(sink, "ultrix", "panics", ultrix->counters.panics);
 }
 
 void ultrix_reset_stats(struct ultrix *ultrix) {

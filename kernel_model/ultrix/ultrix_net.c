@@ -40,8 +40,7 @@ static bool take_memory(struct ultrix_net *net) {
     struct frames *frames = net->ultrix->frames;
     net->mbufs = frames_allocate(frames);
     net->queues = frames_allocate(frames);
-    net->idle_area = frames_allocate(frames);
-    return net->mbufs != 0 && net->queues != 0 && net->idle_area != 0;
+    return net->mbufs != 0 && net->queues != 0;
 }
 
 struct ultrix_net *ultrix_net_create(struct ultrix *ultrix, struct lance_driver_costs *lance,
@@ -61,17 +60,13 @@ struct ultrix_net *ultrix_net_create(struct ultrix *ultrix, struct lance_driver_
         free(net);
         return NULL;
     }
-    net->interrupt = context_create(ultrix->machine->cores[0], CORE_INTERRUPT, "ultrix.interrupt", NULL,
-                                    ultrix_net_interrupt_body, net);
-    ultrix->interrupt = net->interrupt;
+    ultrix_attach(ultrix, LANCE_DRIVER_LINE, ultrix_net_serve_adapter, net);
+    ultrix_attach(ultrix, ULTRIX_NET_SOFTWARE_LINE, ultrix_net_serve_software, net);
     return net;
 }
 
 void ultrix_net_free(struct ultrix_net *net) {
-    if (net != NULL) {
-        context_kill(net->interrupt);
-        free(net);
-    }
+    free(net);
 }
 
 /* ---- mbufs and queues ---- */
@@ -211,7 +206,7 @@ void ultrix_recvfrom(struct ultrix_process *process, struct ultrix_net *net, uin
     ultrix_step(ultrix, &ultrix->costs->socket_receive);
     while (net->socket_count == 0) {
         net->waits = process;
-        ultrix_sleep(process, net);
+        ultrix_sleep(process, net, ULTRIX_PRIORITY_WAIT);
         ultrix_work(ultrix, net->network);
     }
     const uint32_t mbuf = ultrix_net_dequeue(net, net->socket, &net->socket_count);

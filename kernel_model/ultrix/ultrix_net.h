@@ -21,14 +21,13 @@ struct ultrix_net_costs {
 };
 extern const struct param ultrix_net_cost_params[];
 
-enum { ULTRIX_MBUFS = 32, ULTRIX_MBUF_BYTES = 128, ULTRIX_DATAGRAM_WORDS = 8 };
+enum { ULTRIX_MBUFS = 32, ULTRIX_MBUF_BYTES = 128, ULTRIX_DATAGRAM_WORDS = 8, ULTRIX_NET_SOFTWARE_LINE = 0 };
 
 struct ultrix_net {
     struct ultrix *ultrix;
     struct lance_driver driver;
     struct ultrix_net_costs *costs; /* the caller's */
-    struct context *interrupt;
-    uint64_t mbufs, queues, idle_area; /* physical */
+    uint64_t mbufs, queues;         /* physical */
     bool taken[ULTRIX_MBUFS];
     uint32_t input[ULTRIX_MBUFS], input_count;   /* IP's queue */
     uint32_t socket[ULTRIX_MBUFS], socket_count; /* the socket's */
@@ -54,8 +53,10 @@ void ultrix_net_visit_stats(const struct ultrix_net *net, const struct stats_sin
 void ultrix_net_reset_stats(struct ultrix_net *net);
 
 /* ---- For the kernel's own files: ultrix_net_input.c ---- */
-/* The body of the interrupt's context; its argument is the struct ultrix_net. */
-void ultrix_net_interrupt_body(void *argument);
+/* The adapter's interrupt and the network's software interrupt; the state is the struct
+ * ultrix_net. */
+void ultrix_net_serve_adapter(void *state);
+void ultrix_net_serve_software(void *state);
 /* Where an mbuf lies, and the frame in it. */
 uint64_t ultrix_mbuf_at(const struct ultrix_net *net, uint32_t mbuf);
 uint64_t ultrix_mbuf_frame(const struct ultrix_net *net, uint32_t mbuf);

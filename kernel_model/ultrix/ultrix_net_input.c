@@ -3,19 +3,19 @@
 
 #include "kernel_model/ultrix/ultrix_net.h"
 
-enum { SOFTWARE_LINE = 0, WORD = 4, IP_WORDS = NET_IPV4_BYTES / WORD, PSEUDO_WORDS = 3 };
+enum { WORD = 4, IP_WORDS = NET_IPV4_BYTES / WORD, PSEUDO_WORDS = 3 };
 
 static void step(struct ultrix_net *net, struct cost *cost) {
     ultrix_step(net->ultrix, cost);
 }
 
 static void work_for(struct ultrix_net *net, struct request *request) {
-    cpu_work_for(net->interrupt, net->network, request);
+    cpu_work_for(net->ultrix->interrupt, net->network, request);
 }
 
 static void drop(struct ultrix_net *net, struct request *request, const char *why, uint64_t *counter) {
     (*counter)++;
-    cpu_run(net->interrupt);
+    cpu_run(net->ultrix->interrupt);
     if (request != NULL) {
         ledger_abandon(request, why, sim_now());
     }
@@ -41,17 +41,19 @@ static void ether_input(struct ultrix_net *net, uint64_t physical, uint32_t leng
     ultrix_store(net->ultrix, ultrix_mbuf_at(net, mbuf), length_bytes);
     step(net, &net->costs->ether_input);
     ultrix_net_queue(net, net->input, &net->input_count, mbuf);
-    cpu_pass_on(net->interrupt, net->ready, LEDGER_WAITING);
-    cpu_run(net->interrupt);
+    cpu_pass_on(net->ultrix->interrupt, net->ready, LEDGER_WAITING);
+    cpu_run(net->ultrix->interrupt);
     memory_board(net->ultrix->machine->memory, ultrix_mbuf_at(net, mbuf), request);
     work_for(net, NULL);
-    r3000_raise(net->ultrix->cpu, SOFTWARE_LINE);
+    r3000_raise(net->ultrix->cpu, ULTRIX_NET_SOFTWARE_LINE);
 }
 
-static void serve_adapter(struct ultrix_net *net) {
+void ultrix_net_serve_adapter(void *state) {
+    struct ultrix_net *net = state;
     uint64_t physical = 0;
     uint32_t length = 0;
     struct request *request = NULL;
+    work_for(net, NULL);
     step(net, &net->costs->interrupt);
     while (lance_driver_acknowledge(&net->driver)) {
         while (lance_driver_received(&net->driver, &physical, &length, &request)) {
@@ -89,8 +91,8 @@ static void ip_input(struct ultrix_net *net, uint32_t mbuf, struct request *requ
     }
     step(net, &net->costs->append);
     ultrix_net_queue(net, net->socket, &net->socket_count, mbuf);
-    cpu_pass_on(net->interrupt, net->ready, LEDGER_WAITING);
-    cpu_run(net->interrupt);
+    cpu_pass_on(net->ultrix->interrupt, net->ready, LEDGER_WAITING);
+    cpu_run(net->ultrix->interrupt);
     memory_board(net->ultrix->machine->memory, ultrix_mbuf_at(net, mbuf), request);
     work_for(net, NULL);
     if (net->waits != NULL) {
@@ -100,36 +102,13 @@ static void ip_input(struct ultrix_net *net, uint32_t mbuf, struct request *requ
     }
 }
 
-static void serve_software(struct ultrix_net *net) {
+void ultrix_net_serve_software(void *state) {
+    struct ultrix_net *net = state;
+    work_for(net, NULL);
     step(net, &net->costs->soft_interrupt);
     while (net->input_count > 0) {
         const uint32_t mbuf = ultrix_net_dequeue(net, net->input, &net->input_count);
-        cpu_run(net->interrupt);
+        cpu_run(net->ultrix->interrupt);
         ip_input(net, mbuf, memory_alight(net->ultrix->machine->memory, ultrix_mbuf_at(net, mbuf)));
-    }
-}
-
-/* ---- in and out ---- */
-
-void ultrix_net_interrupt_body(void *argument) {
-    struct ultrix_net *net = argument;
-    struct ultrix *ultrix = net->ultrix;
-    for (;;) {
-        struct request *const interrupted = ultrix->request;
-        ultrix->request = NULL;
-        work_for(net, NULL);
-        r3000_interrupt_begin(ultrix->cpu, net->interrupt);
-        ultrix_interrupt_enter(ultrix, net->idle_area);
-        work_for(net, NULL);
-        if ((ultrix->cpu->cause >> R3000_CAUSE_PENDING_SHIFT & 1U << LANCE_DRIVER_LINE) != 0) {
-            r3000_acknowledge(ultrix->cpu, LANCE_DRIVER_LINE);
-            serve_adapter(net);
-        } else {
-            r3000_acknowledge(ultrix->cpu, SOFTWARE_LINE);
-            serve_software(net);
-        }
-        ultrix_interrupt_leave(ultrix, net->idle_area);
-        ultrix->request = interrupted;
-        r3000_interrupt_return(ultrix->cpu, net->interrupt);
     }
 }

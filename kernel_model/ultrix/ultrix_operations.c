@@ -173,6 +173,7 @@ static void run_pipe(struct operations *base) {
 static void count_on(struct ultrix_process *process, struct ultrix_process *other) {
     struct r3000 *cpu = process->ultrix->cpu;
     uint32_t counter = 0;
+    process->masked = UINT32_C(1) << ULTRIX_SIGUSR; /* it has called sigblock, once */
     (void)r3000_load(cpu, ULTRIX_SHARED_AT, 4, &counter);
     (void)r3000_store(cpu, ULTRIX_SHARED_AT, 4, counter + 1);
     ultrix_kill(process, other, ULTRIX_SIGUSR);
@@ -252,6 +253,13 @@ const struct operation ultrix_operations[] = {
     {"appel1", "a protected page accessed, its handler protecting another and unprotecting it", prepare_appel1,
      run_appel1},
     {"appel2", "`pages` pages protected, each accessed in random order, and unprotected", prepare_appel2, run_appel2},
+    {"cycle", "a load from the next of `pages` pages, again and again, in fewer frames", ultrix_prepare_cycle,
+     ultrix_run_cycle},
+    {"collect", "a collection of a heap of two semispaces of `pages` pages in all, and the allocations until the next",
+     ultrix_prepare_collect, ultrix_run_collect},
+    {"compute_library_fault", "1/64 s of computing beside two programs, of which one's library has a fault", NULL,
+     ultrix_run_compute_library_fault},
+    {"compute_kernel_fault", "the same, and the fault is in the kernel", NULL, ultrix_run_compute_kernel_fault},
     {"pipe", "a word through a pipe, and one back", prepare_pipe, run_pipe},
     {"shm", "a counter in shared memory counted on by turns, there and back", NULL, run_counter},
     {"udp", "`round_trips` datagrams to the far end of the wire and back", NULL, ultrix_run_udp},

@@ -44,7 +44,7 @@ static void wake(struct ultrix_pipe *pipe, bool reader) {
 
 static void wait_for(struct ultrix_process *process, struct ultrix_pipe *pipe, bool reader) {
     pipe->waits[reader ? 0 : 1] = process;
-    ultrix_sleep(process, pipe);
+    ultrix_sleep(process, pipe, ULTRIX_PRIORITY_WAIT);
     ultrix_work(process->ultrix, ultrix_components.pipe);
 }
 

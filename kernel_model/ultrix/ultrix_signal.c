@@ -56,6 +56,9 @@ enum r3000_resume ultrix_signal_deliver(struct ultrix_process *process, uint32_t
     ultrix->counters.signals++;
     ultrix_work(ultrix, ultrix_components.signal);
     const enum ultrix_signal signal = take(process);
+    if (process->handler == NULL && signal != ULTRIX_SIGUSR) {
+        ultrix_die(process);
+    }
     ultrix_step(ultrix, &ultrix->costs->signal_deliver);
     copy_context(process, true);
     ultrix_trap_leave(ultrix); /* into the trampoline */
@@ -83,8 +86,11 @@ void ultrix_sigpause(struct ultrix_process *process) {
     struct ultrix *ultrix = process->ultrix;
     ultrix_call_begin(process, ultrix_components.signal);
     ultrix_step(ultrix, &ultrix->costs->sigpause);
+    const uint32_t masked = process->masked;
+    process->masked = 0;
     while (ultrix_load(ultrix, process->u_area + ULTRIX_U_SIGNALS) == 0) {
-        ultrix_sleep(process, process);
+        ultrix_sleep(process, process, ULTRIX_PRIORITY_PAUSE);
     }
     ultrix_call_end(process);
+    process->masked = masked;
 }

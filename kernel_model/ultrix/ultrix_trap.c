@@ -8,7 +8,8 @@ enum { FRAME_REGISTERS = 31, FRAME_OTHERS = 6, FRAME_WORDS = FRAME_REGISTERS + F
 enum { LABEL_WORDS = 12, CP0_MOVE = 1, JUMP = 1 };
 
 void ultrix_work(struct ultrix *ultrix, ledger_component component) {
-    cpu_work_for(context_current(), component, ultrix->request);
+    const bool nobodys = ultrix->current != NULL && ultrix->current->apart;
+    cpu_work_for(context_current(), component, nobodys ? NULL : ultrix->request);
 }
 
 void ultrix_step(struct ultrix *ultrix, struct cost *cost) {
@@ -31,7 +32,7 @@ void ultrix_store(struct ultrix *ultrix, uint64_t physical, uint32_t value) {
 
 /* ---- the frame ---- */
 
-static void frame_save(struct ultrix *ultrix, uint64_t frame) {
+void ultrix_frame_save(struct ultrix *ultrix, uint64_t frame) {
     struct r3000 *cpu = ultrix->cpu;
     const uint32_t others[FRAME_OTHERS] = {0, 0, cpu->status, cpu->epc, cpu->cause, cpu->bad_address};
     r3000_execute(cpu, FRAME_OTHERS); /* mfhi, mflo, four moves from CP0 */
@@ -44,7 +45,7 @@ static void frame_save(struct ultrix *ultrix, uint64_t frame) {
     }
 }
 
-static void frame_restore(struct ultrix *ultrix, uint64_t frame) {
+void ultrix_frame_restore(struct ultrix *ultrix, uint64_t frame) {
     struct r3000 *cpu = ultrix->cpu;
     ultrix_step(ultrix, &ultrix->costs->trap_exit);
     for (uint32_t i = 0; i < FRAME_REGISTERS; i++) {
@@ -58,31 +59,16 @@ static void frame_restore(struct ultrix *ultrix, uint64_t frame) {
 
 void ultrix_trap_enter(struct ultrix *ultrix) {
     ultrix_work(ultrix, ultrix_components.trap);
-    frame_save(ultrix, ultrix->current->u_area + ULTRIX_U_FRAME);
+    ultrix_frame_save(ultrix, ultrix->current->u_area + ULTRIX_U_FRAME);
 }
 
 void ultrix_trap_leave(struct ultrix *ultrix) {
+    struct ultrix_process *process = ultrix->current;
+    ultrix_reschedule(process);
     ultrix_work(ultrix, ultrix_components.trap);
-    frame_restore(ultrix, ultrix->current->u_area + ULTRIX_U_FRAME);
+    ultrix_frame_restore(ultrix, process->u_area + ULTRIX_U_FRAME);
     r3000_rfe(ultrix->cpu);
     ultrix_work(ultrix, system_components.app);
-}
-
-static uint64_t interrupted_frame(const struct ultrix *ultrix, uint64_t idle_area) {
-    return (ultrix->current != NULL ? ultrix->current->u_area : idle_area) + ULTRIX_U_FRAME;
-}
-
-void ultrix_interrupt_enter(struct ultrix *ultrix, uint64_t idle_area) {
-    ultrix_work(ultrix, ultrix_components.trap);
-    frame_save(ultrix, interrupted_frame(ultrix, idle_area));
-}
-
-void ultrix_interrupt_leave(struct ultrix *ultrix, uint64_t idle_area) {
-    ultrix_work(ultrix, ultrix_components.trap);
-    frame_restore(ultrix, interrupted_frame(ultrix, idle_area));
-    if (ultrix->current == NULL && ultrix->run_queue != NULL) {
-        ultrix_end_idle(ultrix);
-    }
 }
 
 /* ---- system calls ---- */
@@ -110,7 +96,7 @@ void ultrix_call_end(struct ultrix_process *process) {
     struct ultrix *ultrix = process->ultrix;
     ultrix_work(ultrix, ultrix_components.system_call);
     (void)ultrix_load(ultrix, ultrix->globals); /* is a switch due? */
-    if (ultrix_load(ultrix, process->u_area + ULTRIX_U_SIGNALS) != 0) {
+    if ((ultrix_load(ultrix, process->u_area + ULTRIX_U_SIGNALS) & ~process->masked) != 0) {
         (void)ultrix_signal_deliver(process, 0);
         return;
     }
@@ -141,7 +127,7 @@ static enum r3000_resume on_refill(void *os, struct r3000 *cpu) {
     ultrix_work(ultrix, ultrix_components.memory);
     r3000_execute(cpu, CP0_MOVE);
     const uint32_t pte = at != 0 ? ultrix_load(ultrix, at) : 0;
-    r3000_set_entry_lo(cpu, pte & ~UINT32_C(0xff));
+    r3000_set_entry_lo(cpu, pte & ~(uint32_t)ULTRIX_PTE_OWN);
     r3000_tlbwr(cpu);
     r3000_execute(cpu, REST);
     ultrix->counters.refills++;
@@ -171,7 +157,6 @@ static enum r3000_resume on_general(void *os, struct r3000 *cpu) {
 
 static void on_interrupt(void *os, struct r3000 *cpu) {
     const struct ultrix *ultrix = os;
-    SIM_ASSERT_MSG(ultrix->interrupt != NULL, "ultrix has no device that interrupts");
     core_dispatch(cpu->core, CORE_INTERRUPT, ultrix->interrupt);
 }
 

@@ -7,7 +7,9 @@
 #ifndef STILLSUIT_LIBOS_MODEL_EXOS_EXOS_H
 #define STILLSUIT_LIBOS_MODEL_EXOS_EXOS_H
 
+#include "kernel_model/common/collector.h"
 #include "kernel_model/common/operations.h"
+#include "kernel_model/common/progress.h"
 #include "kernel_model/exo/aegis.h"
 #include "libos_model/exos/ipc.h"
 #include "libos_model/exos/paging.h"
@@ -71,6 +73,10 @@ struct exos_system {
     struct exos_vm vm; /* the measured program's */
     struct exos_paging paging;
     uint64_t scanned; /* accesses of a cyclic scan */
+    struct collector collector;
+    struct progress progress; /* exos_fault_operations.c */
+    bool library_fault;
+    struct sim_event fault, rebooted;
     bool own_handler; /* takes exceptions about its pages past the library */
     struct random_stream *order;
     uint32_t *permutation; /* of its pages */
@@ -91,8 +97,8 @@ extern const struct aegis_program exos_partner_program;
 operation_prepare exos_prepare_pages;
 operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_reprotect,
     exos_run_trap, exos_run_appel1, exos_run_appel2;
-operation_prepare exos_prepare_cycle;
-operation_run exos_run_cycle;
+operation_prepare exos_prepare_cycle, exos_prepare_collect;
+operation_run exos_run_cycle, exos_run_collect;
 operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;
 
 /* ---- exos_ipc_operations.c ---- */
@@ -118,6 +124,14 @@ extern const struct aegis_program exos_other_program;
 /* Two programs beside the measured one, with a slice each; before the run. */
 enum error_code exos_make_overrunner(struct exos_system *system, struct error *error);
 operation_run exos_run_compute_beside_overrunner;
+
+/* ---- exos_fault_operations.c ---- */
+/* Two programs beside the measured one, with a slice each, and a fault at the plan's time, in
+ * the library of one of them or in the kernel; before the run. */
+enum error_code exos_make_mortals(struct exos_system *system, bool library, struct error *error);
+operation_run exos_run_compute_library_fault, exos_run_compute_kernel_fault;
+/* The environment of the measured program: exos_system.c. */
+enum error_code exos_make_measured(struct exos_system *system, struct error *error);
 
 /* ---- exos_udp_operations.c ---- */
 /* The adapter, the filter and the handler of the measured program, if the plan has any use

@@ -127,6 +127,7 @@ static void destroy(struct operations *base) {
     aegis_free(system->aegis);
     exos_vm_free(&system->vm);
     exos_paging_free(&system->paging);
+    collector_free(&system->collector);
     free(system->permutation);
     random_stream_free(system->order);
     free(system);
@@ -188,6 +189,12 @@ static void measured_notice(struct aegis_environment *environment, enum aegis_no
 static const struct aegis_program measured_program = {
     .name = "measured", .main = measured_main, .exception = measured_exception, .notice = measured_notice};
 
+enum error_code exos_make_measured(struct exos_system *system, struct error *error) {
+    struct exo_limits limits = exo_limits_default();
+    system->measured = aegis_environment_create(system->aegis, "measured", &limits, &measured_program, system, error);
+    return system->measured != NULL ? OK : error->code;
+}
+
 static enum error_code begin(struct operations *base, const struct operations_plan *plan,
                              const struct operations_meter *meter, struct error *error) {
     struct exos_system *system = (struct exos_system *)base;
@@ -195,7 +202,7 @@ static enum error_code begin(struct operations *base, const struct operations_pl
     struct exo_handle slice;
     system->plan = *plan;
     system->meter = *meter;
-    system->measured = aegis_environment_create(system->aegis, "measured", &limits, &measured_program, system, error);
+    (void)exos_make_measured(system, error);
     system->partner = aegis_environment_create(system->aegis, "partner", &limits, &exos_partner_program, system, error);
     if (system->measured == NULL || system->partner == NULL) {
         return error->code;
@@ -208,6 +215,9 @@ static enum error_code begin(struct operations *base, const struct operations_pl
     }
     if (code == OK && exos_is_planned(system, exos_run_compute_beside_overrunner, NULL)) {
         code = exos_make_overrunner(system, error);
+    }
+    if (code == OK && exos_is_planned(system, exos_run_compute_library_fault, exos_run_compute_kernel_fault)) {
+        code = exos_make_mortals(system, exos_is_planned(system, exos_run_compute_library_fault, NULL), error);
     }
     if (code == OK) {
         code = exos_is_planned(system, exos_run_compute, NULL)
@@ -240,7 +250,10 @@ static void visit_stats(const struct operations *base, const struct stats_sink *
     stats_counter(sink, "exos.vm", "hash_probes", system->vm.probes);
     stats_counter(sink, "exos.vm", "pages_in", system->paging.in);
     stats_counter(sink, "exos.vm", "pages_out", system->paging.out);
+    stats_counter(sink, "paging", "pages_in", system->paging.in); /* named alike on every system */
+    stats_counter(sink, "paging", "pages_out", system->paging.out);
     stats_counter(sink, "exos.udp", "refused", system->udp.refused);
+    progress_visit_stats(&system->progress, sink);
 }
 
 static void reset_stats(struct operations *base) {

@@ -160,6 +160,9 @@ void exos_run_appel2(struct operations *base) {
 
 enum error_code exos_prepare_cycle(struct operations *base, struct error *error) {
     struct exos_system *system = system_of(base);
+    if (system->vm.table_pages > 0) {
+        return error_set(error, ERR_UNSUPPORTED, "kernel.operation: cycle or collect comes first, and not both");
+    }
     return exos_paging_begin(&system->paging, &system->vm, system->plan.pages, error);
 }
 
@@ -172,4 +175,49 @@ void exos_run_cycle(struct operations *base) {
     const bool there = aegis_user_load(system->measured, exos_vm_page(page), 4, &number);
     SIM_ASSERT(there && number == page);
     exos_paging_use(&system->paging, page);
+}
+
+/* ---- a garbage collector's heap ---- */
+
+static uint32_t heap_load(void *context, uint64_t page) {
+    const struct exos_system *system = context;
+    uint32_t value = 0;
+    const bool there = aegis_user_load(system->measured, exos_vm_page(page), 4, &value);
+    SIM_ASSERT(there);
+    return value;
+}
+
+static void heap_store(void *context, uint64_t page, uint32_t value) {
+    const struct exos_system *system = context;
+    const bool there = aegis_user_store(system->measured, exos_vm_page(page), 4, value);
+    SIM_ASSERT(there);
+}
+
+static void heap_used(void *context, uint64_t page) {
+    exos_paging_use(&((struct exos_system *)context)->paging, page);
+}
+
+static void heap_dead(void *context, uint64_t page) {
+    exos_paging_discard(&((struct exos_system *)context)->paging, page);
+}
+
+enum error_code exos_prepare_collect(struct operations *base, struct error *error) {
+    struct exos_system *system = system_of(base);
+    if (system->plan.pages < (uint64_t)2 * COLLECTOR_LIVE_EVERY) {
+        return error_set(error, ERR_RANGE, "kernel.pages: a heap has at least %d pages", 2 * COLLECTOR_LIVE_EVERY);
+    }
+    collector_init(&system->collector, system->plan.pages);
+    return exos_prepare_cycle(base, error);
+}
+
+/* Who chooses its own victims says what it knows: a page just used is needed last, and what
+ * was collected is not needed at all. */
+void exos_run_collect(struct operations *base) {
+    struct exos_system *system = system_of(base);
+    struct collector_memory memory = {.load = heap_load, .store = heap_store, .context = system};
+    if (system->profile.vm.victim == EXOS_VICTIM_OWN) {
+        memory.used = heap_used;
+        memory.dead = heap_dead;
+    }
+    collector_cycle(&system->collector, &memory);
 }

@@ -7,6 +7,9 @@
 #include "hw/machine.h"
 #include "libos_model/exos/pmap.h"
 
+/* Instructions that put a slot onto a stack, or take it off. */
+enum { STACK = 3 };
+
 const char *const exos_victim_names[] = {"lru", "clock", "own", NULL};
 
 static void step(struct exos_paging *paging, struct cost *cost) {
@@ -55,6 +58,14 @@ static enum aegis_resume mark_used(struct exos_vm *vm, uint32_t address) {
 
 /* ---- a page leaves, a page comes ---- */
 
+static void give_frame_back(struct exos_paging *paging, uint64_t page, uint32_t entry) {
+    struct exos_vm *vm = paging->vm;
+    vm->pmap->set(vm, entry, 0);
+    const enum error_code code = aegis_frame_release(vm->environment, &vm->handles[page], NULL);
+    SIM_ASSERT_MSG(code == OK, "a resident page's frame is not the environment's");
+    paging->slot_of[page] = UINT64_MAX;
+}
+
 static void evict(struct exos_paging *paging, uint64_t slot) {
     struct exos_vm *vm = paging->vm;
     const uint64_t page = paging->page_of[slot];
@@ -64,10 +75,7 @@ static void evict(struct exos_paging *paging, uint64_t slot) {
         step(paging, &vm->costs->page_out);
         paging->out++;
     }
-    vm->pmap->set(vm, entry, 0);
-    const enum error_code code = aegis_frame_release(vm->environment, &vm->handles[page], NULL);
-    SIM_ASSERT_MSG(code == OK, "a resident page's frame is not the environment's");
-    paging->slot_of[page] = UINT64_MAX;
+    give_frame_back(paging, page, entry);
 }
 
 static bool bring(struct exos_paging *paging, uint64_t page, uint64_t slot) {
@@ -76,9 +84,12 @@ static bool bring(struct exos_paging *paging, uint64_t page, uint64_t slot) {
     if (aegis_frame_allocate(vm->environment, 0, AEGIS_ANY_COLOR, &vm->handles[page], &physical, NULL) != OK) {
         return false;
     }
-    step(paging, &vm->costs->page_in);
-    memory_write(memory_of(paging), physical, stored(paging, page), AEGIS_PAGE);
-    paging->in++;
+    if (!paging->blank[page]) {
+        step(paging, &vm->costs->page_in);
+        memory_write(memory_of(paging), physical, stored(paging, page), AEGIS_PAGE);
+        paging->in++;
+    }
+    paging->blank[page] = false;
     exos_vm_enter(vm, exos_vm_page(page), physical);
     paging->page_of[slot] = page;
     paging->frame_of[slot] = physical;
@@ -87,25 +98,43 @@ static bool bring(struct exos_paging *paging, uint64_t page, uint64_t slot) {
     return true;
 }
 
+/* One that was never filled, or one that a page was discarded from; else a page leaves. */
+static uint64_t take_slot(struct exos_paging *paging) {
+    if (paging->empty > 0) {
+        aegis_user_execute(paging->vm->environment, STACK);
+        return paging->empty_slots[--paging->empty];
+    }
+    if (paging->resident < paging->frames) {
+        return paging->resident++;
+    }
+    const uint64_t slot = choose_slot(paging);
+    evict(paging, slot);
+    return slot;
+}
+
 static bool on_absent(struct exos_vm *vm, uint32_t address) {
     struct exos_paging *paging = vm->context;
     const uint64_t page = (address - EXOS_DATA_AT) / AEGIS_PAGE;
     if (address < EXOS_DATA_AT || page >= paging->pages) {
         return false;
     }
-    uint64_t slot = paging->resident;
-    if (slot < paging->frames) {
-        paging->resident++;
-    } else {
-        slot = choose_slot(paging);
-        evict(paging, slot);
-    }
-    return bring(paging, page, slot);
+    return bring(paging, page, take_slot(paging));
 }
 
 void exos_paging_use(struct exos_paging *paging, uint64_t page) {
     aegis_user_execute(paging->vm->environment, 1);
     paging->used = page;
+}
+
+void exos_paging_discard(struct exos_paging *paging, uint64_t page) {
+    struct exos_vm *vm = paging->vm;
+    const uint64_t slot = paging->slot_of[page];
+    aegis_user_execute(vm->environment, STACK);
+    paging->blank[page] = true;
+    if (slot != UINT64_MAX) {
+        give_frame_back(paging, page, vm->pmap->entry(vm, exos_vm_page(page), false));
+        paging->empty_slots[paging->empty++] = slot;
+    }
 }
 
 /* ---- making it ---- */
@@ -126,6 +155,8 @@ enum error_code exos_paging_begin(struct exos_paging *paging, struct exos_vm *vm
     paging->page_of = array(frames, sizeof *paging->page_of);
     paging->frame_of = array(frames, sizeof *paging->frame_of);
     paging->referenced = array(frames, sizeof *paging->referenced);
+    paging->empty_slots = array(frames, sizeof *paging->empty_slots);
+    paging->blank = array(pages, sizeof *paging->blank);
     paging->slot_of = array(pages, sizeof *paging->slot_of);
     paging->store = array(pages, AEGIS_PAGE);
     for (uint64_t i = 0; i < pages; i++) {
@@ -144,5 +175,7 @@ void exos_paging_free(struct exos_paging *paging) {
     free(paging->frame_of);
     free(paging->referenced);
     free(paging->slot_of);
+    free(paging->empty_slots);
+    free(paging->blank);
     free(paging->store);
 }

@@ -5,7 +5,9 @@
  * page that is not there raises an exception like any other; the pager chooses a victim,
  * writes it to the backing store if its dirty bit is set, gives its frame back (with which
  * the kernel ends the binding), takes a frame, reads the page into it and enters it in the
- * page table. The kernel knows of none of this but the frames.
+ * page table. The kernel knows of none of this but the frames. A page whose content is not
+ * needed any more is discarded: its frame is given back and nothing is written, and when it
+ * is used again, nothing is read.
  *
  * The backing store's bytes are kept; an access to it is a step of so many cycles, for which
  * the program waits. */
@@ -33,8 +35,11 @@ struct exos_paging {
     uint64_t *frame_of;     /* by slot: physical address */
     bool *referenced;       /* by slot: used since the hand passed */
     uint64_t *slot_of;      /* by page; UINT64_MAX: it is not resident */
-    uint8_t *store;         /* the backing store's bytes */
-    uint64_t in, out;       /* pages read from it, and written to it */
+    uint64_t *empty_slots;  /* a stack of those that pages were discarded from */
+    uint64_t empty;
+    bool *blank;      /* by page: has no content that anybody needs */
+    uint8_t *store;   /* the backing store's bytes */
+    uint64_t in, out; /* pages read from it, and written to it */
 };
 
 /* [env] Pages EXOS_DATA_AT onwards, none of them resident, each zero but for its number in the first
@@ -45,5 +50,8 @@ enum error_code exos_paging_begin(struct exos_paging *paging, struct exos_vm *vm
 void exos_paging_free(struct exos_paging *paging);
 /* [env] The application says which page it uses now. Costs a store of its own loop's. */
 void exos_paging_use(struct exos_paging *paging, uint64_t page);
+/* [env] The application does not need what the page holds. Its next content is whatever the
+ * frame has that it gets then. */
+void exos_paging_discard(struct exos_paging *paging, uint64_t page);
 
 #endif

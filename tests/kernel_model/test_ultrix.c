@@ -12,6 +12,7 @@ enum { PAGES = 80, ROUNDS = 300, SECRET = 0x5eed };
 static struct machine *machine;
 static struct ultrix *ultrix;
 static struct ultrix_costs costs;
+static struct ultrix_config config; /* no clock, unless a test wants one */
 static struct r3000 *cpu;
 static struct ultrix_process *alice, *bob;
 static struct ultrix_pipe *there, *back;
@@ -60,7 +61,7 @@ static void run(void (*what)(void)) {
                                        &diagnostics);
     cr_assert(text != NULL && machine_create(config_root(text), &machine, &diagnostics));
     load_costs();
-    ultrix = ultrix_create(machine, &costs, &error);
+    ultrix = ultrix_create(machine, &config, &costs, &error);
     cr_assert_not_null(ultrix, "%s", error.text);
     cpu = ultrix->cpu;
     scenario = what;
@@ -194,7 +195,8 @@ static void ping_pong(void) {
         cr_assert_eq(word, i);
     }
     cr_expect_eq(ultrix->counters.switches, 2 * ROUNDS);
-    cr_expect_geq(ultrix->counters.wakeups, 2 * ROUNDS - 1);
+    cr_expect_leq(ultrix->counters.wakeups, ROUNDS, "who was woken answers before the other has to wait");
+    cr_expect_geq(ultrix->counters.wakeups, ROUNDS - 1);
 }
 Test(ultrix, a_pipe_wakes_who_sleeps_at_its_other_end) {
     run(ping_pong);

@@ -198,6 +198,38 @@ Test(exos_paging, a_page_that_left_is_not_translated) {
 
 #endif
 
+/* ---- what the application does not need ---- */
+
+static void discard(void) {
+    for (uint64_t i = 0; i < FRAMES; i++) {
+        cr_assert(aegis_user_store(alice, exos_vm_page(i), 4, 900 + (uint32_t)i));
+    }
+    const uint64_t in = paging.in;
+    exos_paging_discard(&paging, 3);
+    exos_paging_discard(&paging, 5);
+    exos_paging_discard(&paging, PAGES - 1); /* it is not there */
+    cr_expect_eq(frames_held(), FRAMES - 2);
+    cr_assert(aegis_user_store(alice, exos_vm_page(FRAMES), 4, 77)); /* has a place: nothing leaves */
+    cr_expect_eq(paging.in - in, 1);
+    cr_expect_eq(paging.out, 0);
+    cr_assert(aegis_user_store(alice, exos_vm_page(3), 4, 78)); /* nothing is read */
+    cr_assert(aegis_user_store(alice, exos_vm_page(PAGES - 1), 4, 79));
+    cr_expect_eq(paging.in - in, 1);
+    cr_expect_eq(paging.out, 1, "now one had to leave");
+    for (uint64_t i = 0; i < FRAMES; i++) {
+        if (i != 3 && i != 5) {
+            read_page(i, 900 + (uint32_t)i);
+        }
+    }
+    read_page(3, 78);
+    read_page(FRAMES, 77);
+    read_page(PAGES - 1, 79);
+    cr_expect_eq(frames_held(), FRAMES);
+}
+Test(exos_paging, a_page_that_is_discarded_is_neither_written_nor_read) {
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, discard);
+}
+
 static uint64_t cycles_of_miss(void) {
     const sim_time from = fixture_now();
     read_page(PAGES - 1, PAGES - 1);
