@@ -90,6 +90,24 @@ Test(aegis_binding, the_kernels_own_pages_are_not_the_environments_to_bind) {
     run_alice(kernels_pages);
 }
 
+/* To use a frame is not to give it back; and what is lent is not the borrower's to keep. */
+static void lent(struct aegis_environment *environment) {
+    struct exo_handle all, reading;
+    uint32_t value = 0;
+    cr_expect_eq(exo_derive(bob->environment, &bobs, EXO_READ | EXO_WRITE, environment->environment, &all, NULL), OK);
+    cr_expect_eq(exo_derive(bob->environment, &bobs, EXO_READ, environment->environment, &reading, NULL), OK);
+    cr_expect_eq(aegis_frame_release(environment, &reading, NULL), ERR_DENIED);
+    cr_expect_eq(aegis_frame_release(environment, &all, NULL), ERR_DENIED);
+    cr_expect_not(frames_is_free(aegis->kernel->frames, bobs_frame));
+    cr_expect_eq(aegis_map_guaranteed(environment, PAGE_X, &all, false, NULL), ERR_DENIED);
+    cr_expect_eq(environment->guaranteed, 1, "the save area");
+    exo_capability_revoke(aegis->kernel->capabilities, &all);
+    cr_expect_not(reaches(environment, PAGE_X, &value), "it was guaranteed all the same");
+}
+Test(aegis_binding, what_is_lent_is_not_given_back_nor_guaranteed) {
+    run_alice(lent);
+}
+
 /* ---- revocation reaches every cache ---- */
 
 static void shared(struct aegis_environment *environment) {
