@@ -106,7 +106,10 @@ Test(exo_xn, who_may_read_may_not_write) {
     cr_assert_eq(exo_xn_read(blocks, bob, &lent, ROOT, 60, 4, &word, &error), OK, "%s", error.text);
     cr_assert_eq(change(bob, &lent), ERR_DENIED);
     cr_assert_eq(exo_xn_flush(blocks, bob, &lent, ROOT, &error), ERR_DENIED);
-    cr_expect_eq(bob->counters.refused[EXO_OVERREACHING], 2);
+    const struct xn_write write = {0, 4, fixture_empty};
+    cr_assert_eq(exo_xn_write_data(blocks, bob, &lent, ROOT, &write, &error), ERR_DENIED);
+    cr_assert_eq(exo_xn_initialise(blocks, bob, &lent, ROOT, fixture_empty, &error), ERR_DENIED);
+    cr_expect_eq(bob->counters.refused[EXO_OVERREACHING], 4);
     unmake();
 }
 
