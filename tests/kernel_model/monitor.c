@@ -98,7 +98,7 @@ static void end(struct monitor *monitor, uint32_t index) {
             end(monitor, i);
         }
     }
-    for (uint32_t i = 0; i < MONITOR_MAPPINGS; i++) {
+    for (uint32_t i = 0; i < monitor->mappings_used; i++) {
         struct monitor_mapping *mapping = &monitor->mappings[i];
         mapping->live = mapping->live && mapping->capability != index;
     }
@@ -135,10 +135,105 @@ void monitor_mapped(struct monitor *monitor, const struct monitor_mapping *mappi
         if (!monitor->mappings[i].live) {
             monitor->mappings[i] = *mapping;
             monitor->mappings[i].live = true;
+            monitor->mappings_used = i >= monitor->mappings_used ? i + 1 : monitor->mappings_used;
             return;
         }
     }
     fault(monitor, "the monitor has no room for another mapping");
+}
+
+/* ---- bindings of single pages ---- */
+
+static struct monitor_mapping *mapping_of(struct monitor *monitor, uint32_t space, uint64_t page) {
+    for (uint32_t i = 0; i < monitor->mappings_used; i++) {
+        struct monitor_mapping *at = &monitor->mappings[i];
+        if (at->live && at->environment == space && page - at->virtual_address < at->length_bytes) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+void monitor_bound(struct monitor *monitor, uint32_t space, uint64_t page, const struct exo_handle *handle,
+                   bool write) {
+    const struct monitor_capability *under = monitor_find(monitor, handle);
+    if (under == NULL) {
+        fault(monitor, "a page is bound under no capability");
+        return;
+    }
+    if ((under->rights & EXO_READ) == 0 || (write && (under->rights & EXO_WRITE) == 0)) {
+        fault(monitor, "a page is bound against its capability");
+    }
+    /* What it was bound for under this capability its owner may protect and unprotect. */
+    const struct monitor_mapping *was = mapping_of(monitor, space, page);
+    const bool also = was != NULL && was->capability == handle->index && was->write;
+    monitor_unbound(monitor, space, page);
+    const struct monitor_mapping mapping = {.write = write || also,
+                                            .environment = space,
+                                            .capability = handle->index,
+                                            .virtual_address = page,
+                                            .physical = under->physical,
+                                            .length_bytes = PAGE};
+    monitor_mapped(monitor, &mapping);
+}
+
+void monitor_unbound(struct monitor *monitor, uint32_t space, uint64_t page) {
+    struct monitor_mapping *at = mapping_of(monitor, space, page);
+    if (at != NULL && at->capability != MONITOR_NONE) {
+        at->live = false;
+    }
+}
+
+void monitor_space_ended(struct monitor *monitor, uint32_t space) {
+    for (uint32_t i = 0; i < monitor->mappings_used; i++) {
+        struct monitor_mapping *at = &monitor->mappings[i];
+        at->live = at->live && at->environment != space;
+    }
+}
+
+bool monitor_frame_taken(struct monitor *monitor, uint32_t holder, uint64_t physical) {
+    for (uint32_t i = 0; i < monitor->used; i++) {
+        const struct monitor_capability *at = &monitor->at[i];
+        if (at->live && at->type == EXO_FRAMES && !at->derived && at->holder == holder && at->physical == physical) {
+            end(monitor, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+void monitor_check_entry(struct monitor *monitor, uint32_t space, uint64_t page, uint64_t physical, bool write) {
+    const struct monitor_mapping *at = mapping_of(monitor, space, page);
+    if (at == NULL) {
+        fault(monitor, "a page is mapped under no capability");
+    } else if (physical != at->physical + (page - at->virtual_address)) {
+        fault(monitor, "a page leads elsewhere than what was mapped there");
+    } else if (write && !at->write) {
+        fault(monitor, "a page can be written against its capability");
+    }
+}
+
+/* ---- time ---- */
+
+void monitor_time(struct monitor *monitor, uint64_t now) {
+    uint32_t slices[MONITOR_HOLDERS] = {0}, all = 0;
+    for (uint32_t i = 0; i < monitor->used; i++) {
+        const struct monitor_capability *at = &monitor->at[i];
+        if (at->live && at->type == EXO_SLICE && !at->derived) {
+            slices[at->holder % MONITOR_HOLDERS]++;
+            all++;
+        }
+    }
+    for (uint32_t i = 0; all > 0 && i < MONITOR_HOLDERS; i++) {
+        monitor->entitled[i] += (double)(now - monitor->now) * slices[i] / all;
+    }
+    monitor->now = now;
+}
+
+void monitor_check_time(struct monitor *monitor, uint32_t holder, uint64_t used, uint64_t slack) {
+    if ((double)(used + slack) < monitor->entitled[holder % MONITOR_HOLDERS]) {
+        fault(monitor, "somebody did not get the time of its slices");
+    }
 }
 
 /* ---- tables ---- */
