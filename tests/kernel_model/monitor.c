@@ -249,6 +249,26 @@ uint32_t monitor_owner_of(const struct monitor *monitor, uint64_t physical) {
     return 0;
 }
 
+static bool holds_frame(const struct monitor *monitor, uint32_t holder, uint64_t frame, unsigned rights) {
+    for (uint32_t i = 0; i < monitor->used; i++) {
+        const struct monitor_capability *at = &monitor->at[i];
+        if (at->live && at->type == EXO_FRAMES && at->holder == holder && (rights & ~at->rights) == 0 &&
+            frame - at->physical < at->length_bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool monitor_holds(const struct monitor *monitor, uint32_t holder, uint64_t physical, uint64_t length_bytes,
+                   unsigned rights) {
+    bool holds = length_bytes > 0 && length_bytes <= UINT64_MAX - physical;
+    for (uint64_t frame = physical / PAGE * PAGE; holds && frame < physical + length_bytes; frame += PAGE) {
+        holds = holds_frame(monitor, holder, frame, rights);
+    }
+    return holds;
+}
+
 /* A walk over one environment's table. */
 struct walk {
     struct monitor *monitor;

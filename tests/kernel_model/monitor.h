@@ -95,6 +95,9 @@ void monitor_time(struct monitor *monitor, uint64_t now);
  * to; faults otherwise. */
 void monitor_check_time(struct monitor *monitor, uint32_t holder, uint64_t used, uint64_t slack);
 
+/* Whether every frame of a range is under a capability of `holder`'s with these rights. */
+bool monitor_holds(const struct monitor *monitor, uint32_t holder, uint64_t physical, uint64_t length_bytes,
+                   unsigned rights);
 /* Whom a frame belongs to, or 0. */
 uint32_t monitor_owner_of(const struct monitor *monitor, uint64_t physical);
 /* Whether an environment's page table (x86-64, four levels, from `root`) is exactly what

@@ -312,6 +312,20 @@ Test(aegis_binding, guaranteed_mappings_are_counted_and_can_be_given_up) {
     run_alice(one_frame);
 }
 
+static void release_guaranteed(struct aegis_environment *environment) {
+    uint64_t physical = 0;
+    uint32_t value = 0;
+    const struct exo_handle handle = fixture_frame(environment, &physical);
+    cr_expect_eq(aegis_map_guaranteed(environment, PAGE_X, &handle, true, NULL), OK);
+    cr_expect(r3000_store(cpu, PAGE_X, 4, 3));
+    cr_expect_eq(aegis_frame_release(environment, &handle, NULL), OK);
+    cr_expect_not(reaches(environment, PAGE_X, &value), "the kernel's list still has it");
+    cr_expect_eq(environment->guaranteed, 1, "the save area");
+}
+Test(aegis_binding, a_guaranteed_mapping_goes_with_its_frame) {
+    run_alice(release_guaranteed);
+}
+
 static void protect_guaranteed(struct aegis_environment *environment) {
     uint64_t physical = 0;
     const struct exo_handle handle = fixture_frame(environment, &physical);

@@ -1,6 +1,6 @@
 /* An environment with more than one name space: the same address is another frame's. */
-#include "tests/kernel_model/aegis_fixture.h"
 #include "kernel_model/exo/name_space.h"
+#include "tests/kernel_model/aegis_fixture.h"
 
 TestSuite(aegis_name_space, .init = fixture_make);
 
