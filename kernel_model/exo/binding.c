@@ -410,7 +410,7 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
                              : error_set(error, ERR_DENIED, "%s: only its own frames are guaranteed",
                                          environment->environment->name);
     }
-    if (code == OK) {
+    if (code == OK && frame != NULL) {
         aegis_binding_find(environment, page)->guaranteed = true;
         guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(physical, write));
         environment->guaranteed += frame->guaranteed ? 0 : 1;
