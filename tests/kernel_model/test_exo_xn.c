@@ -33,7 +33,7 @@ static void make_kernel(void) {
 
 /* Alice with a directory at ROOT. */
 static void make(void) {
-    fixture_make();
+    xn_fixture_make();
     make_kernel();
     blocks = exo_xn_create(kernel, fixture_xn);
     cr_assert_eq(exo_xn_template(blocks, alice, directory_owns, sizeof directory_owns / sizeof *directory_owns, &type,
@@ -46,7 +46,7 @@ static void make(void) {
 static void unmake(void) {
     exo_kernel_free(kernel);
     exo_xn_free(blocks);
-    fixture_unmake();
+    xn_fixture_unmake();
 }
 
 static enum error_code change(struct exo_environment *environment, const struct exo_handle *handle) {

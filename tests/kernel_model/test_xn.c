@@ -3,7 +3,7 @@
 #include "sim/random.h"
 #include "tests/kernel_model/xn_fixture.h"
 
-TestSuite(xn, .init = fixture_make, .fini = fixture_unmake);
+TestSuite(xn, .init = xn_fixture_make, .fini = xn_fixture_unmake);
 
 static const struct download_extent nothing = {0, 0, 0};
 

@@ -36,7 +36,7 @@ static struct xn *fixture_xn;
 static uint32_t inode_type, directory_type;
 static const uint8_t fixture_empty[BLOCK_BYTES];
 
-static inline void fixture_make(void) {
+static inline void xn_fixture_make(void) {
     download_costs_default(&xn_download_costs);
     fixture_memory = memory_create(0x40000);
     const struct xn_config config = {.memory = fixture_memory,
@@ -55,7 +55,7 @@ static inline void fixture_make(void) {
     cr_assert_eq(inode_type, 1);
 }
 
-static inline void fixture_unmake(void) {
+static inline void xn_fixture_unmake(void) {
     xn_free(fixture_xn);
     memory_free(fixture_memory);
 }
