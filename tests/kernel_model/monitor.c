@@ -184,6 +184,10 @@ void monitor_unbound(struct monitor *monitor, uint32_t space, uint64_t page) {
     }
 }
 
+bool monitor_is_bound(struct monitor *monitor, uint32_t space, uint64_t page) {
+    return mapping_of(monitor, space, page) != NULL;
+}
+
 void monitor_space_ended(struct monitor *monitor, uint32_t space) {
     for (uint32_t i = 0; i < monitor->mappings_used; i++) {
         struct monitor_mapping *at = &monitor->mappings[i];

@@ -79,6 +79,7 @@ void monitor_mapped(struct monitor *monitor, const struct monitor_mapping *mappi
  * bound to; or to nothing. No more than the capability allows: faults otherwise. */
 void monitor_bound(struct monitor *monitor, uint32_t space, uint64_t page, const struct exo_handle *handle, bool write);
 void monitor_unbound(struct monitor *monitor, uint32_t space, uint64_t page);
+bool monitor_is_bound(struct monitor *monitor, uint32_t space, uint64_t page);
 void monitor_space_ended(struct monitor *monitor, uint32_t space);
 /* The kernel took a frame by force, and said so: the capability on it ends. False: the
  * monitor knows of none. */

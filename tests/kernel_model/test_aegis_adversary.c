@@ -1,7 +1,10 @@
 /* test_aegis_adversary.c: a library OS makes random calls with random arguments while
- * another does its work. Whatever it finds, the other's memory and time stay what they
- * were. The monitor (monitor.h) says of each call whether it may be granted, and what the
- * TLB, the software TLB, the free map and the shares of time have to be. */
+ * another does its work. Whatever it finds, the other's frames, packets, disk blocks and
+ * time stay what they were. The monitor (monitor.h) says of each call whether it may be
+ * granted, and what the TLB, the software TLB, the free map and the shares of time have to
+ * be. */
+#define FIXTURE_DEVICES "devices:\n  - {name: ln, type: nic/lance}\n"
+
 #include <stdlib.h>
 
 #include "kernel_model/exo/name_space.h"
@@ -32,10 +35,13 @@ static struct exo_handle bobs[BOBS_PAGES], shared, pool[POOL];
 static uint64_t bobs_frames[BOBS_PAGES];
 static struct random_stream *stream;
 static struct monitor monitor;
-static uint64_t made, bobs_rounds, bobs_errors, attack_ended, granted, refused;
+static uint64_t calls, bobs_rounds, bobs_errors, attack_ended, granted, refused;
 static bool given[FRAMES_MAX], spaces[64];
+static struct exo_environment *alice; /* Bob, as adversary_blocks.h names him */
+static struct exo_handle tree, directories;
+static struct error error;
 
-#define MUST(condition, what) cr_assert((condition), "seed %d, call %llu: %s", SEED, (unsigned long long)made, what)
+#define MUST(condition, what) cr_assert((condition), "seed %d, call %llu: %s", SEED, (unsigned long long)calls, what)
 
 static uint32_t draw(uint64_t bound) {
     return (uint32_t)random_below(stream, bound);
@@ -70,6 +76,7 @@ static void hear_frame(const struct aegis_environment *environment, const struct
  * monitor does not know yet is of a call that is about to return. */
 static uint64_t taken_early[16];
 static unsigned taken_early_count;
+static void settle_filters(void);
 static void hear_force(void) {
     struct memory *memory = machine->memory;
     const uint64_t vector = mallory->save_area + AEGIS_SAVE_REPOSSESSED;
@@ -83,6 +90,7 @@ static void hear_force(void) {
         }
     }
     memory_write32(memory, vector, 0);
+    settle_filters();
 }
 
 static bool was_taken_early(uint64_t physical) {
@@ -102,7 +110,7 @@ static bool allows(const struct exo_handle *handle, uint32_t type, unsigned righ
 /* An answer: granted only if the monitor said so; and if `exact`, refused for want of a
  * capability only if it did not. What was taken in the middle of a call it may have seen or
  * not. True: it was granted, and holds still. */
-static bool answered(enum error_code code, bool before, bool after, bool exact) {
+static bool answered_in_time(enum error_code code, bool before, bool after, bool exact) {
     MUST(code != OK || before, "a call was granted against the rules");
     MUST(!exact || code != ERR_DENIED || !before || !after, "a capability was refused that is good");
     granted += code == OK;
@@ -136,29 +144,9 @@ static void check_free_map(void) {
     }
 }
 
-static void look(void) {
-    hear_force();
-    for (uint32_t i = 0; i < 64; i++) {
-        check_entry(cpu->tlb[i].hi, cpu->tlb[i].lo);
-    }
-    for (uint64_t i = 0; i < 4096; i++) {
-        const uint64_t at = aegis->stlb.physical + 8 * i;
-        check_entry(memory_read32(machine->memory, at), memory_read32(machine->memory, at + 4));
-    }
-    check_free_map();
-    for (uint32_t i = 0; i < BOBS_PAGES; i++) {
-        MUST(monitor_owner_of(&monitor, bobs_frames[i]) == bob->environment->number, "Bob's frame was given away");
-    }
-    /* Time that Mallory has in its hands is on its account at the next change alone. */
-    const uint64_t running = aegis->current == bob ? sim_now() - aegis->since : 0;
-    monitor_time(&monitor, sim_now());
-    monitor_check_time(&monitor, bob->environment->number, bob->used + running, SLACK * config.quantum);
-    MUST(monitor.fault == NULL, monitor.fault);
-}
-
 /* ---- the adversary ---- */
 
-static struct exo_handle some_handle(void) {
+static struct exo_handle any_handle(void) {
     struct exo_handle handle = pool[draw(POOL)];
     for (int i = 0; i < POOL && monitor_find(&monitor, &handle) == NULL && draw(20) != 0; i++) {
         handle = pool[draw(POOL)]; /* rather one that lives */
@@ -195,23 +183,18 @@ static uint32_t some_page(void) {
     return draw(10) == 0 ? odd[draw(6)] : PAGE_X + draw(300) * AEGIS_PAGE + draw(AEGIS_PAGE);
 }
 
-static bool is_page(uint32_t address) {
-    const uint32_t page = address & AEGIS_PAGE_MASK;
-    return page < AEGIS_USER_END && page != AEGIS_SAVE_AREA_AT && page != AEGIS_FREE_MAP_AT;
-}
-
 static void revoke(const struct exo_handle *handle) {
     const bool before = allows(handle, handle->type, EXO_CONTROL);
     monitor_time(&monitor, sim_now());
     const enum error_code code = aegis_revoke(mallory, handle, NULL);
-    if (answered(code, before, allows(handle, handle->type, EXO_CONTROL), true)) {
+    if (answered_in_time(code, before, allows(handle, handle->type, EXO_CONTROL), true)) {
         monitor_time(&monitor, sim_now());
         monitor_revoked(&monitor, handle);
     }
 }
 
 /* Remembers a handle, and gives up what was in its place. */
-static void keep(const struct exo_handle *handle) {
+static void keep_any(const struct exo_handle *handle) {
     struct exo_handle *at = &pool[draw(POOL)];
     const struct exo_handle was = *at;
     *at = *handle;
@@ -219,6 +202,38 @@ static void keep(const struct exo_handle *handle) {
         revoke(&was);
     }
 }
+
+/* Rather one of that type. */
+static struct exo_handle some_handle(enum exo_type type) {
+    struct exo_handle handle = any_handle();
+    for (int i = 0; i < POOL && handle.type != type && draw(40) != 0; i++) {
+        handle = any_handle();
+    }
+    return handle;
+}
+
+static void keep(enum exo_type type, const struct exo_handle *handle) {
+    (void)type;
+    keep_any(handle);
+}
+
+/* To a call in which no time passes. */
+static bool answered(enum error_code code, bool allowed, bool exact) {
+    return answered_in_time(code, allowed, allowed, exact);
+}
+
+static int who(const struct exo_environment *environment) {
+    return environment == alice ? 1 : 0;
+}
+
+#include "tests/kernel_model/adversary_blocks.h"
+
+static bool is_page(uint32_t address) {
+    const uint32_t page = address & AEGIS_PAGE_MASK;
+    return page < AEGIS_USER_END && page != AEGIS_SAVE_AREA_AT && page != AEGIS_FREE_MAP_AT;
+}
+
+#include "tests/kernel_model/adversary_packets.h"
 
 static void allocate(void) {
     struct exo_handle handle;
@@ -241,21 +256,21 @@ static void allocate(void) {
     } else {
         hear_frame(mallory, &handle, physical);
     }
-    keep(&handle);
+    keep_any(&handle);
 }
 
 static void release(void) {
-    const struct exo_handle handle = some_handle();
+    const struct exo_handle handle = any_handle();
     const bool before = allows(&handle, EXO_FRAMES, EXO_CONTROL);
     const enum error_code code = aegis_frame_release(mallory, &handle, NULL);
-    if (answered(code, before, allows(&handle, EXO_FRAMES, EXO_CONTROL), true)) {
+    if (answered_in_time(code, before, allows(&handle, EXO_FRAMES, EXO_CONTROL), true)) {
         monitor_revoked(&monitor, &handle);
     }
 }
 
 /* A translation, guaranteed or not. */
 static void bind(bool guaranteed) {
-    const struct exo_handle handle = some_handle();
+    const struct exo_handle handle = any_handle();
     const uint32_t address = some_page();
     const bool write = draw(2) == 0;
     const unsigned rights = EXO_READ | (write ? (unsigned)EXO_WRITE : 0U), space = mallory->asid;
@@ -267,7 +282,7 @@ static void bind(bool guaranteed) {
     const bool after = allows(&handle, EXO_FRAMES, rights);
     MUST(code != OK || is_page(address), "a page of the kernel's was bound");
     MUST(code != OK || !guaranteed || own, "a frame that is only lent was guaranteed");
-    if (answered(code, before, after, !guaranteed || own)) {
+    if (answered_in_time(code, before, after, !guaranteed || own)) {
         monitor_bound(&monitor, space, address & AEGIS_PAGE_MASK, &handle, write);
     }
 }
@@ -293,13 +308,13 @@ static void name_space_call(void) {
         break;
     case 1:
         own = own && space != mallory->home && space != mallory->asid;
-        if (answered(aegis_name_space_destroy(mallory, space, NULL), own, own, true)) {
+        if (answered_in_time(aegis_name_space_destroy(mallory, space, NULL), own, own, true)) {
             spaces[space] = false;
             monitor_space_ended(&monitor, space);
         }
         break;
     default:
-        (void)answered(aegis_name_space_enter(mallory, space, NULL), own, own, true);
+        (void)answered_in_time(aegis_name_space_enter(mallory, space, NULL), own, own, true);
         break;
     }
 }
@@ -363,7 +378,7 @@ static void hear_slice(const struct aegis_environment *environment, const struct
 }
 
 static void capability_call(void) {
-    const struct exo_handle handle = some_handle();
+    const struct exo_handle handle = any_handle();
     struct exo_handle made_handle;
     const unsigned rights = draw(EXO_ALL + 1);
     const struct aegis_environment *to = draw(8) == 0 ? bob : mallory;
@@ -371,9 +386,9 @@ static void capability_call(void) {
         const unsigned needed = rights | (to == mallory ? 0U : (unsigned)EXO_GRANT);
         const bool before = allows(&handle, handle.type, needed);
         const enum error_code code = aegis_derive(mallory, &handle, rights, to, &made_handle, NULL);
-        if (answered(code, before, allows(&handle, handle.type, needed), true)) {
+        if (answered_in_time(code, before, allows(&handle, handle.type, needed), true)) {
             monitor_derived(&monitor, &handle, rights, to->environment->number, &made_handle);
-            keep(&made_handle);
+            keep_any(&made_handle);
         }
         return;
     }
@@ -406,7 +421,7 @@ static void control_call(struct aegis_environment *environment) {
         MUST((code == OK) == is_free, "a slice that is another's, or one that is free was refused");
         if (code == OK) {
             hear_slice(environment, &handle, position);
-            keep(&handle);
+            keep_any(&handle);
         }
         break;
     }
@@ -419,15 +434,42 @@ static void control_call(struct aegis_environment *environment) {
     }
 }
 
+static void look(void) {
+    hear_force();
+    for (uint32_t i = 0; i < 64; i++) {
+        check_entry(cpu->tlb[i].hi, cpu->tlb[i].lo);
+    }
+    for (uint64_t i = 0; i < 4096; i++) {
+        const uint64_t at = aegis->stlb.physical + 8 * i;
+        check_entry(memory_read32(machine->memory, at), memory_read32(machine->memory, at + 4));
+    }
+    check_free_map();
+    for (uint32_t i = 0; i < BOBS_PAGES; i++) {
+        MUST(monitor_owner_of(&monitor, bobs_frames[i]) == bob->environment->number, "Bob's frame was given away");
+    }
+    look_at_blocks();
+    /* Time that Mallory has in its hands is on its account at the next change alone. */
+    const uint64_t running = aegis->current == bob ? sim_now() - aegis->since : 0;
+    monitor_time(&monitor, sim_now());
+    monitor_check_time(&monitor, bob->environment->number, bob->used + running, SLACK * config.quantum);
+    MUST(monitor.fault == NULL, monitor.fault);
+}
+
 static void attack(struct aegis_environment *environment) {
-    for (made = 0; made < CALLS; made++) {
-        if (draw(3) == 0) {
+    for (calls = 0; calls < CALLS; calls++) {
+        const uint32_t kind = draw(24);
+        if (kind < 7) {
             control_call(environment);
+        } else if (kind == 7) {
+            packet_call();
+        } else if (kind < 12) {
+            hear_force();
+            blocks_call(mallory->environment);
         } else {
             memory_call();
         }
         MUST(monitor.fault == NULL, monitor.fault);
-        if (made % LOOK == 0) {
+        if (calls % LOOK == 0) {
             look();
         }
     }
@@ -456,7 +498,9 @@ static void work(struct aegis_environment *environment) {
         cr_assert_eq(aegis_tlb_insert(environment, PAGE_Y + i * AEGIS_PAGE, &bobs[i], true, NULL), OK);
         monitor_bound(&monitor, bob->asid, PAGE_Y + i * AEGIS_PAGE, &bobs[i], true);
     }
+    bob_binds(environment);
     for (;; bobs_rounds++) {
+        bobs_errors += bob_takes();
         for (uint32_t i = 0; i < BOBS_PAGES; i++) {
             uint32_t value = 0;
             const uint32_t at = PAGE_Y + i * AEGIS_PAGE + 4 * (uint32_t)(bobs_rounds % 1000), mark = i << 20;
@@ -479,9 +523,9 @@ static void make_both(void) {
     static const struct aegis_program attacks = {
         .name = "mallory", .main = attack, .exception = fixture_skip, .notice = mallory_notice};
     static const struct aegis_program works = {.name = "bob", .main = work, .notice = fixture_obey};
-    struct error error = {OK, ""};
     mallory = fixture_environment("mallory", &attacks, 0);
     bob = fixture_environment("bob", &works, 0);
+    alice = bob->environment;
     mallory->environment->limits.frames = 600;
     spaces[mallory->home] = true;
     own_pages(mallory, mallory->asid);
@@ -497,33 +541,46 @@ static void make_both(void) {
         bobs[i] = fixture_frame(bob, &bobs_frames[i]);
         hear_frame(bob, &bobs[i], bobs_frames[i]);
     }
+    ring = fixture_frame(bob, &ring_physical);
+    hear_frame(bob, &ring, ring_physical);
+    make_blocks(aegis->kernel);
+    cr_assert_eq(exo_derive(alice, &directories, EXO_BIND | EXO_GRANT, mallory->environment, &pool[POOL - 1], &error),
+                 OK);
+    monitor_derived(&monitor, &directories, EXO_BIND | EXO_GRANT, mallory->environment->number, &pool[POOL - 1]);
     cr_assert_eq(exo_derive(bob->environment, &bobs[0], EXO_READ, mallory->environment, &shared, &error), OK);
     monitor_derived(&monitor, &bobs[0], EXO_READ, mallory->environment->number, &shared);
 }
 
 Test(aegis_adversary, random_calls_leave_the_other_as_it_was, .timeout = 600) {
-    static struct sim_event again;
+    static struct sim_event again, next_arrival;
     config.excess_threshold = 1000000; /* it is to live */
     fixture_make();
+    make_network();
     monitor_init(&monitor);
     stream = random_stream_create("adversary");
     make_both();
     sim_event_init(&again, SIM_PRIORITY_HARDWARE, revoke_again, &again);
     sim_schedule(&again, 40 * SIM_MS);
+    sim_event_init(&next_arrival, SIM_PRIORITY_HARDWARE, arrivals, &next_arrival);
+    sim_schedule(&next_arrival, ARRIVAL * SIM_MS);
     fixture_run(CALLS / 10000 * 100 * SIM_S);
     fixture_check_accounts();
-    cr_expect_eq(made, CALLS, "%llu calls", (unsigned long long)made);
+    cr_expect_eq(calls, CALLS, "%llu calls", (unsigned long long)calls);
     cr_expect_gt(granted, CALLS / 10);
     cr_expect_gt(refused, CALLS / 10);
     cr_expect_eq(bobs_errors, 0);
     cr_expect_gt(bobs_rounds, 100);
     cr_expect_eq(bob->counters.exceptions, 0);
     cr_expect_eq(cpu->counters.tlb_shutdowns, 0);
-    cr_expect_eq(bob->environment->frames_held, BOBS_PAGES + 1);
+    cr_expect_eq(bob->environment->frames_held, BOBS_PAGES + 2);
     for (int i = EXO_FORGED; i < EXO_REFUSALS; i++) {
         cr_expect_gt(mallory->environment->counters.refused[i], 0, "%s", exo_refusal_text((enum exo_refusal)i));
     }
     cr_expect_gt(mallory->counters.overruns, 0);
+    cr_expect(sent > CALLS / 1000 && taken + AEGIS_RING_SLOTS >= sent, "%u sent, %u taken", sent, taken);
+    cr_expect(filters_made > 20 && handlers_made > 20 && frames_sent > 20 && claims > 20, "%llu, %llu, %llu, %llu",
+              (unsigned long long)filters_made, (unsigned long long)handlers_made, (unsigned long long)frames_sent,
+              (unsigned long long)claims);
     cr_expect_gt(mallory->counters.forfeited, 0);
     cr_expect_gt(mallory->counters.repossessed, 0);
     monitor_fini(&monitor);

@@ -39,15 +39,15 @@ static const uint8_t fixture_empty[BLOCK_BYTES];
 static inline void xn_fixture_make(void) {
     download_costs_default(&xn_download_costs);
     fixture_memory = memory_create(0x40000);
-    const struct xn_config config = {.memory = fixture_memory,
-                                     .costs = &xn_download_costs,
-                                     .block_bytes = BLOCK_BYTES,
-                                     .blocks = BLOCKS,
-                                     .slots = SLOTS,
-                                     .cache_physical = CACHE,
-                                     .disk_physical = DISK,
-                                     .owns_limit_cycles = 4000};
-    fixture_xn = xn_create(&config);
+    const struct xn_config with = {.memory = fixture_memory,
+                                   .costs = &xn_download_costs,
+                                   .block_bytes = BLOCK_BYTES,
+                                   .blocks = BLOCKS,
+                                   .slots = SLOTS,
+                                   .cache_physical = CACHE,
+                                   .disk_physical = DISK,
+                                   .owns_limit_cycles = 4000};
+    fixture_xn = xn_create(&with);
     cr_assert_eq(xn_template(fixture_xn, inode_owns, sizeof inode_owns / sizeof *inode_owns, &inode_type, NULL), OK);
     cr_assert_eq(
         xn_template(fixture_xn, directory_owns, sizeof directory_owns / sizeof *directory_owns, &directory_type, NULL),
