@@ -21,7 +21,8 @@ struct machine_parts {
     struct memory_config memory;
     struct core_config core;
     struct r3000_config r3000;
-    bool has_r3000;
+    struct x86_config x86;
+    bool has_r3000, has_x86;
     struct cache_config cache;
     struct iommu_config iommu;
     struct pcie_root_config pcie;
@@ -39,6 +40,7 @@ static const struct {
     {"memory", "physical memory", memory_params},
     {"core", "the processor's cores, all alike", core_params},
     {"r3000", "the cores are R3000-class: software-managed TLB, exceptions", r3000_params},
+    {"x86", "the cores are x86-64 that an exokernel can drive: exceptions, nested paging", x86_params},
     {"cache", "the cache hierarchy, and what lies behind it", cache_params},
     {"iommu", "translation and protection of what devices access", iommu_params},
     {"pcie", "the PCI Express root complex", pcie_root_params},
@@ -77,7 +79,8 @@ static void read_r3000(struct machine_parts *parts, const struct config_node *no
 }
 
 static bool bind_parts(const struct config_node *node, struct machine_parts *parts, struct diagnostics *diagnostics) {
-    static const char *const keys[] = {"name", "memory", "core", "r3000", "cache", "iommu", "pcie", "devices", NULL};
+    static const char *const keys[] = {"name",  "memory", "core", "r3000",   "x86",
+                                       "cache", "iommu",  "pcie", "devices", NULL};
     if (node == NULL || node->kind != CONFIG_MAPPING) {
         static const char text[] = "a machine is a mapping: memory, core, cache, iommu, pcie, devices";
         if (node != NULL) {
@@ -97,7 +100,13 @@ static bool bind_parts(const struct config_node *node, struct machine_parts *par
     }
     (void)core_config_bind(config_get(node, "core"), &parts->core, diagnostics);
     parts->has_r3000 = config_get(node, "r3000") != NULL;
+    parts->has_x86 = config_get(node, "x86") != NULL;
     read_r3000(parts, config_get(node, "r3000"), diagnostics);
+    (void)config_bind(config_get(node, "x86"), x86_params, &parts->x86, diagnostics);
+    if (parts->has_r3000 && parts->has_x86) {
+        diagnostics_at(diagnostics, config_get(node, "x86"),
+                       "x86: the cores are 'r3000' already; one of the two is due");
+    }
     (void)config_bind(config_get(node, "cache"), cache_params, &parts->cache, diagnostics);
     (void)config_bind(config_get(node, "iommu"), iommu_params, &parts->iommu, diagnostics);
     (void)config_bind(config_get(node, "pcie"), pcie_root_params, &parts->pcie, diagnostics);
@@ -140,17 +149,18 @@ static bool build_parts(const struct config_node *node, struct machine_parts *pa
 static void build_cores(struct machine_parts *parts) {
     struct machine *machine = &parts->machine;
     machine->cores = calloc(machine->core_count, sizeof(struct core *));
-    SIM_ASSERT(machine->cores != NULL);
+    machine->r3000 = parts->has_r3000 ? calloc(machine->core_count, sizeof(struct r3000 *)) : NULL;
+    machine->x86 = parts->has_x86 ? calloc(machine->core_count, sizeof(struct x86 *)) : NULL;
+    SIM_ASSERT(machine->cores != NULL && parts->has_r3000 == (machine->r3000 != NULL) &&
+               parts->has_x86 == (machine->x86 != NULL));
     for (unsigned i = 0; i < machine->core_count; i++) {
         machine->cores[i] = core_create(machine, i, &parts->core);
-    }
-    if (!parts->has_r3000) {
-        return;
-    }
-    machine->r3000 = calloc(machine->core_count, sizeof(struct r3000 *));
-    SIM_ASSERT(machine->r3000 != NULL);
-    for (unsigned i = 0; i < machine->core_count; i++) {
-        machine->r3000[i] = r3000_create(machine, machine->cores[i], &parts->r3000);
+        if (parts->has_r3000) {
+            machine->r3000[i] = r3000_create(machine, machine->cores[i], &parts->r3000);
+        }
+        if (parts->has_x86) {
+            machine->x86[i] = x86_create(machine, machine->cores[i], &parts->x86);
+        }
     }
 }
 
@@ -190,6 +200,10 @@ void machine_free(struct machine *machine) {
         r3000_free(machine->r3000[i]);
     }
     free(machine->r3000);
+    for (unsigned i = 0; machine->x86 != NULL && i < machine->core_count; i++) {
+        x86_free(machine->x86[i]);
+    }
+    free(machine->x86);
     for (unsigned i = 0; machine->cores != NULL && i < machine->core_count; i++) {
         core_free(machine->cores[i]);
     }
@@ -237,6 +251,9 @@ void machine_visit_stats(const struct machine *machine, const struct stats_sink 
         if (machine->r3000 != NULL) {
             r3000_visit_stats(machine->r3000[i], sink);
         }
+        if (machine->x86 != NULL) {
+            x86_visit_stats(machine->x86[i], sink);
+        }
     }
     cache_visit_stats(machine->cache, sink);
     iommu_visit_stats(machine->iommu, sink);
@@ -254,6 +271,9 @@ void machine_reset_stats(struct machine *machine) {
         core_reset_usage(machine->cores[i]);
         if (machine->r3000 != NULL) {
             r3000_reset_stats(machine->r3000[i]);
+        }
+        if (machine->x86 != NULL) {
+            x86_reset_stats(machine->x86[i]);
         }
     }
     cache_reset_stats(machine->cache);

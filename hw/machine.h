@@ -10,6 +10,7 @@
 #include "hw/memory.h"
 #include "hw/pcie.h"
 #include "hw/r3000/r3000.h"
+#include "hw/x86/x86.h"
 #include "sim/config.h"
 #include "sim/stats_sink.h"
 
@@ -25,12 +26,13 @@ struct machine {
     unsigned core_count;
     struct core **cores;
     struct r3000 **r3000; /* one a core, where the processor is one; else NULL */
+    struct x86 **x86;     /* likewise; idle until a kernel boots it */
     unsigned device_count;
     struct device *devices[MACHINE_DEVICES_MAX];
 };
 
-/* Builds from a mapping: memory, core, r3000 (if the cores are such), cache, iommu,
- * pcie, devices: a list of {name, type, ...parameters of the type}. Only checks if `machine` is NULL (for
+/* Builds from a mapping: memory, core, r3000 or x86 (if the cores are such), cache,
+ * iommu, pcie, devices: a list of {name, type, ...parameters of the type}. Only checks if `machine` is NULL (for
  * `stillsuit check`). All errors are reported; returns false if there were any. */
 bool machine_create(const struct config_node *node, struct machine **machine, struct diagnostics *diagnostics);
 void machine_free(struct machine *machine);

@@ -26,6 +26,11 @@ const struct param aegis_cost_params[] = {
     AEGIS_COST(capability_revoke, "a subtree walked; what was bound under it costs its own"),
     AEGIS_COST(name_space_create, "an address-space id for an environment, or its end; what is bound costs its own"),
     AEGIS_COST(name_space_enter, "an environment's addresses are those of another of its name spaces"),
+    {.key = "nest",
+     .type = PARAM_COST,
+     .offset = offsetof(struct aegis_costs, nest),
+     .default_text = "0",
+     .help = "a virtual machine for an environment's own page tables, where the processor has them"},
     AEGIS_COST(tlb_insert, "recording a binding"),
     AEGIS_COST(tlb_remove, "finding the binding to undo"),
     AEGIS_COST(protect_page, "changing what a bound page allows, in a run of pages"),
@@ -89,13 +94,13 @@ static bool boot_memory(struct aegis *aegis) {
 }
 
 const struct aegis_machine *aegis_machine_of(const struct machine *machine) {
-    return machine->r3000 != NULL ? &aegis_r3000 : NULL;
+    return machine->r3000 != NULL ? &aegis_r3000 : machine->x86 != NULL ? &aegis_x86 : NULL;
 }
 
 static enum error_code check(const struct machine *machine, const struct aegis_config *config, struct error *error) {
     enum { FREE_MAP_BITS = MEMORY_FRAME_BYTES * 8 };
     if (aegis_machine_of(machine) == NULL) {
-        return error_set(error, ERR_UNSUPPORTED, "aegis needs a machine whose cores are 'r3000'");
+        return error_set(error, ERR_UNSUPPORTED, "aegis needs a machine whose cores are 'r3000' or 'x86'");
     }
     if ((config->stlb_entries & (config->stlb_entries - 1)) != 0) {
         return error_set(error, ERR_RANGE, "stlb_entries: %llu is not a power of two",

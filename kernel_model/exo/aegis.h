@@ -41,7 +41,7 @@ struct aegis_costs {
     struct cost exception_dispatch;
     struct cost stlb_probe, guaranteed_probe;
     struct cost capability_check, capability_derive, capability_revoke;
-    struct cost name_space_create, name_space_enter;
+    struct cost name_space_create, name_space_enter, nest;
     struct cost tlb_insert, tlb_remove, protect_page, binding_find, frame_allocate, frame_release;
     struct cost transfer;
     struct cost slice_allocate, slice_tick, slice_switch, upcall;
@@ -198,8 +198,10 @@ struct aegis {
     struct exo_costs exo_costs;          /* none: the costs below cover its work */
     const struct aegis_machine *machine; /* aegis_machine.h */
     struct core *core;
-    struct r3000 *r3000;       /* the processor, where it is one; else NULL */
-    struct aegis_costs *costs; /* the caller's */
+    struct r3000 *r3000;         /* the processor, where it is one; else NULL */
+    struct x86 *x86;             /* likewise */
+    struct aegis_x86 *processor; /* what aegis_x86.c keeps */
+    struct aegis_costs *costs;   /* the caller's */
     struct aegis_config config;
     uint64_t globals; /* physical: current block, table of system calls, blocks by number */
     uint64_t free_map;

@@ -18,7 +18,7 @@ enum aegis_line {
     AEGIS_LINES
 };
 
-enum { AEGIS_SCRATCH = 3, AEGIS_MESSAGE = 4, AEGIS_CALLEE_SAVED_MAX = 12 };
+enum { AEGIS_SCRATCH = 3, AEGIS_MESSAGE = 4, AEGIS_CALLEE_SAVED_MAX = 12, AEGIS_NESTED_EXCEPTIONS_MAX = 16 };
 
 /* The registers of the calling convention, by their numbers. */
 struct aegis_registers {
@@ -48,6 +48,7 @@ struct aegis_machine {
     void (*execute)(struct aegis *aegis, uint64_t count);
     uint32_t (*load)(struct aegis *aegis, uint64_t physical);
     void (*store)(struct aegis *aegis, uint64_t physical, uint32_t value);
+    void (*store_register)(struct aegis *aegis, uint64_t physical, unsigned number); /* whole: registers.bytes */
 
     /* ---- into the kernel and out ---- */
     bool (*is_user)(const struct aegis *aegis);
@@ -105,7 +106,7 @@ struct aegis_machine {
     void (*set_register)(struct aegis *aegis, unsigned number, uint64_t value);
 };
 
-extern const struct aegis_machine aegis_r3000;
+extern const struct aegis_machine aegis_r3000, aegis_x86;
 
 /* The table for a machine's cores, or NULL. */
 const struct aegis_machine *aegis_machine_of(const struct machine *machine);

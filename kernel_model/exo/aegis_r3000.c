@@ -39,6 +39,10 @@ static void store(struct aegis *aegis, uint64_t physical, uint32_t value) {
     r3000_kernel_store(aegis->r3000, R3000_KSEG0 | (uint32_t)physical, value);
 }
 
+static void store_register(struct aegis *aegis, uint64_t physical, unsigned number) {
+    store(aegis, physical, aegis->r3000->registers[number]);
+}
+
 /* ---- into the kernel and out ---- */
 
 static bool is_user(const struct aegis *aegis) {
@@ -355,6 +359,7 @@ const struct aegis_machine aegis_r3000 = {
     .execute = execute,
     .load = load,
     .store = store,
+    .store_register = store_register,
     .is_user = is_user,
     .enter = enter,
     .read_cause = read_register,

@@ -9,7 +9,7 @@
 #include "kernel_model/exo/revocation.h"
 #include "kernel_model/exo/slice.h"
 
-enum { NESTED_MAX = 16, STACK_WORDS = 4 };
+enum { STACK_WORDS = 4 };
 
 void aegis_step(struct aegis *aegis, struct cost *cost) {
     cost->uses++;
@@ -48,12 +48,12 @@ static void stack_enter(struct aegis_environment *environment) {
     struct aegis *aegis = environment->aegis;
     const uint32_t stack = aegis_load(aegis, environment->block + AEGIS_BLOCK_STACK);
     for (uint32_t i = 0; i < STACK_WORDS; i++) {
-        const unsigned saved = aegis->machine->registers.saved[i];
-        aegis_store(aegis, stack + 4 * i, (uint32_t)aegis->machine->get_register(aegis, saved));
+        const uint64_t at = stack + (uint64_t)aegis->machine->registers.bytes * i;
+        aegis->machine->store_register(aegis, at, aegis->machine->registers.saved[i]);
     }
     aegis_step(aegis, &aegis->costs->system_call_stack);
     for (uint32_t i = 0; i < STACK_WORDS; i++) { /* on the way out; counted here, where the stack is known */
-        (void)aegis_load(aegis, stack + 4 * i);
+        (void)aegis_load(aegis, stack + (uint64_t)aegis->machine->registers.bytes * i);
     }
 }
 
@@ -114,7 +114,7 @@ enum aegis_resume aegis_dispatch(struct aegis_environment *environment, const st
     const uint32_t save = aegis_load(aegis, block + AEGIS_BLOCK_SAVE_AREA);
     for (uint32_t i = 0; i < AEGIS_SCRATCH; i++) {
         const unsigned scratch = machine->registers.scratch[i];
-        aegis_store(aegis, save + AEGIS_SAVE_SCRATCH + 4 * i, (uint32_t)machine->get_register(aegis, scratch));
+        machine->store_register(aegis, save + AEGIS_SAVE_SCRATCH + (uint64_t)machine->registers.bytes * i, scratch);
         machine->set_register(aegis, scratch, told[i]);
     }
     machine->read_fault(aegis);
@@ -122,7 +122,7 @@ enum aegis_resume aegis_dispatch(struct aegis_environment *environment, const st
     aegis_step(aegis, &aegis->costs->exception_dispatch);
     environment->counters.exceptions++;
     aegis->counters.exceptions++;
-    if (handler == 0 || environment->nested == NESTED_MAX) {
+    if (handler == 0 || environment->nested == AEGIS_NESTED_EXCEPTIONS_MAX) {
         aegis_die(environment);
     }
     machine->return_to_user(aegis);

@@ -58,9 +58,9 @@ static inline void aegis_user_restore_register(struct aegis_environment *environ
  * does before the program goes on. */
 static inline void aegis_user_restore_scratch(struct aegis_environment *environment) {
     for (uint32_t i = 0; i < AEGIS_SCRATCH; i++) {
-        uint32_t value = 0;
-        (void)aegis_user_load(environment, AEGIS_SAVE_AREA_AT + AEGIS_SAVE_SCRATCH + 4 * i, 4, &value);
-        aegis_set_register(environment, aegis_register_names(environment)->scratch[i], value);
+        const struct aegis_registers *names = aegis_register_names(environment);
+        aegis_user_restore_register(environment, AEGIS_SAVE_AREA_AT + AEGIS_SAVE_SCRATCH + names->bytes * i,
+                                    names->scratch[i]);
     }
 }
 

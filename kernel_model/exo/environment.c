@@ -14,6 +14,7 @@ struct exo_limits exo_limits_default(void) {
                                .table_frames = 16384,
                                .capabilities = 16384,
                                .bindings = 65536,
+                               .slices = 64,
                                .storage_interfaces = 4,
                                .storage_queues = 8,
                                .storage_areas = 16,

@@ -17,6 +17,7 @@ struct exo_limits {
     uint64_t table_frames;          /* frames of its page tables, the processor's and the IOMMU's */
     uint64_t capabilities;          /* granted to it, or derived by it for whomever; reserved at its creation */
     uint64_t bindings;              /* records of what is mapped, or bound, in its address space */
+    uint64_t slices;                /* positions in the vector of time slices */
     uint64_t storage_interfaces;    /* VSICs */
     uint64_t storage_queues;        /* queue pairs of VSICs */
     uint64_t storage_areas;         /* VSAs that it owns */
@@ -26,7 +27,7 @@ struct exo_limits {
     uint32_t address, address_mask; /* local addresses that its filters may name */
 };
 /* 1,024 ports, 64 filters, 8 queues, 65,536 frames, 16,384 of tables, 16,384 capabilities,
- * 65,536 bindings, no address; 4 VSICs with 8 queues, 16 VSAs of 1 TiB together, any rate,
+ * 65,536 bindings, 64 slices, no address; 4 VSICs with 8 queues, 16 VSAs of 1 TiB together, any rate,
  * weight 1. */
 struct exo_limits exo_limits_default(void);
 

@@ -37,7 +37,7 @@ static enum error_code create(struct aegis_environment *environment, unsigned *n
                          environment->environment->name);
     }
     if (held == AEGIS_NAME_SPACES_MAX) {
-        return error_set(error, ERR_SHARE, "%s: it has %u name spaces", environment->environment->name, held);
+        return exo_share(environment->environment, "name spaces", error);
     }
     *name_space = aegis_name_space_take(environment);
     return *name_space != 0 ? OK : error_set(error, ERR_EXHAUSTED, "every address-space id is taken");

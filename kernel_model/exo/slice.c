@@ -38,12 +38,22 @@ static enum error_code choose(struct aegis *aegis, uint64_t *position, struct er
     return aegis->slices[*position].owner == NULL ? OK : error_set(error, ERR_EXISTS, "the slice is another's");
 }
 
+static enum error_code check_share(const struct aegis_environment *environment, struct error *error) {
+    const struct aegis *aegis = environment->aegis;
+    uint64_t held = 0;
+    for (uint64_t i = 0; i < aegis->config.slices; i++) {
+        held += aegis->slices[i].owner == environment ? 1 : 0;
+    }
+    return held < environment->environment->limits.slices ? OK : exo_share(environment->environment, "slices", error);
+}
+
 enum error_code aegis_slice_allocate(struct aegis_environment *environment, uint64_t position,
                                      struct exo_handle *handle, struct error *error) {
     struct aegis *aegis = environment->aegis;
     aegis_call_begin(environment, aegis_components.slice, true);
     aegis_step(aegis, &aegis->costs->slice_allocate);
-    enum error_code code = choose(aegis, &position, error);
+    enum error_code code = check_share(environment, error);
+    code = code == OK ? choose(aegis, &position, error) : code;
     if (code == OK) {
         struct aegis_slice *slice = &aegis->slices[position];
         code = exo_grant(environment->environment, NULL, EXO_SLICE, slice, handle, error);

@@ -19,7 +19,8 @@ struct aegis_slice {
 
 #define AEGIS_ANY_POSITION UINT64_MAX
 
-/* [env] The position, or the first that is free. ERR_EXISTS, ERR_EXHAUSTED, ERR_RANGE. */
+/* [env] The position, or the first that is free. ERR_EXISTS, ERR_EXHAUSTED, ERR_RANGE,
+ * ERR_SHARE. */
 enum error_code aegis_slice_allocate(struct aegis_environment *environment, uint64_t position,
                                      struct exo_handle *handle, struct error *error);
 /* [env] Gives the processor up for the rest of the slice: to `to`, if it can run, or to

@@ -294,6 +294,41 @@ Test(iommu, switched_off_it_checks_nothing_but_that_memory_is_there) {
     cr_assert_eq(iommu_fault_count(iommu), 1);
 }
 
+/* Its tables may be other memory right after. */
+Test(iommu, a_domain_that_has_ended_leaves_nothing_cached_and_its_functions_blocked) {
+    struct iommu_domain *domain = attached(FIXTURE_FUNCTION), *stays = attached(FIXTURE_OTHER);
+    cr_assert_eq(iommu_map(domain, IOVA, FRAME, 2 * 4096, IOMMU_READ | IOMMU_WRITE), OK);
+    cr_assert_eq(iommu_map(stays, IOVA, FRAME, 4096, IOMMU_READ), OK);
+    cr_assert(reach(FIXTURE_FUNCTION, IOVA, true).allowed);
+    cr_assert(reach(FIXTURE_OTHER, IOVA, false).allowed);
+    iommu_domain_destroy(domain);
+    cr_assert_not(reach(FIXTURE_FUNCTION, IOVA, true).allowed, "a function of it");
+    cr_assert(reach(FIXTURE_OTHER, IOVA, false).allowed, "another's");
+    struct iommu_domain *next = attached(FIXTURE_FUNCTION); /* under the same identifier */
+    cr_assert_not(reach(FIXTURE_FUNCTION, IOVA, true).allowed, "what the last one had mapped");
+    cr_assert_not(reach(FIXTURE_FUNCTION, IOVA + 4096, true).allowed);
+    cr_assert_eq(iommu_map(next, IOVA, FRAME + 4096, 4096, IOMMU_READ), OK);
+    cr_assert_eq(reach(FIXTURE_FUNCTION, IOVA, false).physical, FRAME + 4096);
+}
+
+static unsigned own_frames;
+static uint64_t allocate_own(void *context) {
+    own_frames++;
+    return fixture_allocate(context);
+}
+
+Test(iommu, its_own_tables_come_from_its_own_allocator) {
+    iommu_set_allocator(iommu, allocate_own, NULL);
+    struct iommu_domain *domain = fixture_domain();
+    cr_assert_eq(own_frames, 3, "root table, queue, its status");
+    cr_assert_eq(iommu_attach(iommu, FIXTURE_FUNCTION, domain), OK);
+    cr_assert_eq(own_frames, 4, "a context table");
+    cr_assert_eq(iommu_map(domain, IOVA, FRAME, 4096, IOMMU_READ), OK);
+    (void)attached(FIXTURE_OTHER);
+    cr_assert_eq(own_frames, 4, "a domain's are its own");
+    cr_assert(reach(FIXTURE_FUNCTION, IOVA, false).allowed);
+}
+
 Test(iommu, refuses_geometry_that_does_not_exist) {
     struct iommu_config config = fixture_config();
     struct error error = {0};

@@ -124,7 +124,7 @@ Test(machine, every_part_is_described) {
     for (; machine_part_at(count, &name, &help) != NULL; count++) {
         cr_expect(strlen(name) > 0 && strlen(help) > 0);
     }
-    cr_expect_eq(count, 6);
+    cr_expect_eq(count, 7);
 }
 
 /* ---- device types ---- */

@@ -103,13 +103,13 @@ static void bob_binds(struct aegis_environment *environment) {
 /* What is in his ring are his datagrams, in order. Returns how often something was wrong. */
 static uint64_t bob_takes(void) {
     uint32_t head = 0, word = 0, port = 0;
-    uint64_t errors = r3000_load(cpu, RING_AT + AEGIS_RING_HEAD, 4, &head) ? 0 : 1;
+    uint64_t errors = fixture_load(RING_AT + AEGIS_RING_HEAD, 4, &head) ? 0 : 1;
     while (taken != head && errors == 0) {
         const uint32_t slot = RING_AT + AEGIS_RING_SLOTS_AT + taken % AEGIS_RING_SLOTS * AEGIS_RING_SLOT_BYTES;
         const uint32_t frame = slot + AEGIS_RING_FRAME;
-        errors += r3000_load(cpu, frame + NET_UDP_HEADERS_BYTES, 4, &word) && word == taken + 1 ? 0 : 1;
-        errors += r3000_load(cpu, frame + 36, 2, &port) && port == BOBS_PORT << 8 ? 0 : 1; /* destination port */
-        errors += r3000_store(cpu, RING_AT + AEGIS_RING_TAIL, 4, ++taken) ? 0 : 1;
+        errors += fixture_load(frame + NET_UDP_HEADERS_BYTES, 4, &word) && word == taken + 1 ? 0 : 1;
+        errors += fixture_load(frame + 36, 2, &port) && port == BOBS_PORT << 8 ? 0 : 1; /* destination port */
+        errors += fixture_store(RING_AT + AEGIS_RING_TAIL, 4, ++taken) ? 0 : 1;
     }
     return errors;
 }

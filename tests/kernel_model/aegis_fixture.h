@@ -1,4 +1,5 @@
-/* aegis_fixture.h: a small R3000 machine with Aegis on it and its checked-in costs. */
+/* aegis_fixture.h: a small machine with Aegis on it and its checked-in costs: an R3000, or
+ * an x86-64 core where FIXTURE_X86 is defined. */
 #ifndef STILLSUIT_TESTS_KERNEL_MODEL_AEGIS_FIXTURE_H
 #define STILLSUIT_TESTS_KERNEL_MODEL_AEGIS_FIXTURE_H
 
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "hw/r3000/r3000.h"
+#include "hw/x86/x86.h"
 #include "kernel_model/common/system.h"
 #include "kernel_model/exo/aegis.h"
 #include "kernel_model/exo/aegis_user.h"
@@ -23,10 +25,20 @@
 
 enum { PAGE_X = 0x00100000, PAGE_Y = 0x00200000, EXCEPTION_CYCLES = 3, CALL_INSTRUCTIONS = 2 };
 
+#ifdef FIXTURE_X86
+#define FIXTURE_PROFILE "aegis-x86.yaml"
+#define FIXTURE_PROCESSOR "core: {count: 1, clock: 1 GHz}\n" FIXTURE_X86
+#else
+#define FIXTURE_PROFILE "aegis-1995.yaml"
+#define FIXTURE_PROCESSOR "core: {count: 1, clock: 25 MHz}\nr3000: {exception_cycles: 3 cycles}\n"
+#endif
+
 static struct machine *machine;
 static struct aegis *aegis;
 static struct aegis_costs costs;
+#ifndef FIXTURE_X86
 static struct r3000 *cpu;
+#endif
 static struct aegis_config config = {.stlb_entries = 4096,
                                      .quantum = 15625 * SIM_US,
                                      .slices = 8,
@@ -36,7 +48,7 @@ static struct aegis_config config = {.stlb_entries = 4096,
                                      .page_colors = 16};
 
 static inline void fixture_costs_load(struct diagnostics *diagnostics) {
-    struct config *profile = config_load(SOURCE_DIR "/configs/profiles/aegis-1995.yaml", diagnostics);
+    struct config *profile = config_load(SOURCE_DIR "/configs/profiles/" FIXTURE_PROFILE, diagnostics);
     cr_assert(profile != NULL &&
               config_bind(config_get(config_root(profile), "aegis"), aegis_cost_params, &costs, diagnostics));
 }
@@ -52,16 +64,16 @@ static inline void fixture_make(void) {
     aegis_declare_components();
     struct config *text = config_parse("machine.yaml",
                                        "memory: {size: 8 MiB}\n"
-                                       "core: {count: 1, clock: 25 MHz}\n"
                                        "cache: {model: flat, flat_cycles: 0 cycles}\n"
-                                       "iommu: {mode: off}\n"
-                                       "r3000: {exception_cycles: 3 cycles}\n" FIXTURE_DEVICES,
+                                       "iommu: {mode: off}\n" FIXTURE_PROCESSOR FIXTURE_DEVICES,
                                        &diagnostics);
     cr_assert(text != NULL && machine_create(config_root(text), &machine, &diagnostics));
     fixture_costs_load(&diagnostics);
     aegis = aegis_create(machine, &config, &costs, &error);
     cr_assert_not_null(aegis, "%s", error.text);
+#ifndef FIXTURE_X86
     cpu = aegis->r3000;
+#endif
 }
 
 static inline struct aegis_environment *fixture_environment(const char *name, const struct aegis_program *program,
@@ -110,7 +122,7 @@ static inline void fixture_check_accounts(void) {
 
 static inline uint64_t fixture_cycles(sim_time from) {
     cpu_run(context_current());
-    return sim_clock_cycles(core_clock(cpu->core), sim_now() - from);
+    return sim_clock_cycles(core_clock(aegis->core), sim_now() - from);
 }
 static inline sim_time fixture_now(void) {
     cpu_run(context_current());
@@ -121,6 +133,14 @@ static inline void fixture_compute(struct aegis_environment *environment, sim_ti
     (void)aegis_user_work(environment, system_components.app);
     cpu_charge_time(context_current(), time);
     cpu_run(context_current());
+}
+
+/* User code of whoever runs, on either processor. */
+static inline bool fixture_load(uint32_t address, uint32_t size_bytes, uint32_t *value) {
+    return aegis->machine->user_load(aegis, address, size_bytes, value);
+}
+static inline bool fixture_store(uint32_t address, uint32_t size_bytes, uint32_t value) {
+    return aegis->machine->user_store(aegis, address, size_bytes, value);
 }
 
 /* What an exception's handler saw, and does. */

@@ -278,7 +278,7 @@ struct walk {
     struct monitor *monitor;
     const struct memory *memory;
     uint32_t environment;
-    bool device;
+    bool device, at_most;
     uint64_t leaves, others; /* that were mapped; that were not */
 };
 
@@ -292,6 +292,10 @@ static bool writable(uint64_t entry) {
 
 static void leaf(struct walk *walk, uint64_t address, uint64_t entry) {
     const uint64_t physical = entry & UINT64_C(0x000ffffffffff000);
+    if (walk->at_most) {
+        monitor_check_entry(walk->monitor, walk->environment, address, physical, writable(entry));
+        return;
+    }
     for (uint32_t i = 0; i < MONITOR_MAPPINGS; i++) {
         const struct monitor_mapping *at = &walk->monitor->mappings[i];
         if (!at->live || at->environment != walk->environment || (walk->device && at->registers) ||
@@ -360,6 +364,11 @@ static struct walk walk_all(struct monitor *monitor, const struct memory *memory
 void monitor_check_page_table(struct monitor *monitor, const struct memory *memory, uint64_t root,
                               uint32_t environment) {
     (void)walk_all(monitor, memory, root, environment, false);
+}
+
+void monitor_check_bindings(struct monitor *monitor, const struct memory *memory, uint64_t root, uint32_t space) {
+    struct walk walk = {.monitor = monitor, .memory = memory, .environment = space, .at_most = true};
+    table(&walk, root, LEVELS, 0);
 }
 
 void monitor_check_device_table(struct monitor *monitor, const struct memory *memory, uint64_t root,

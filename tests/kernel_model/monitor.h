@@ -105,6 +105,8 @@ uint32_t monitor_owner_of(const struct monitor *monitor, uint64_t physical);
  * was mapped; faults otherwise. */
 void monitor_check_page_table(struct monitor *monitor, const struct memory *memory, uint64_t root,
                               uint32_t environment);
+/* Whether an address space's page table holds what monitor_check_entry lets a TLB hold. */
+void monitor_check_bindings(struct monitor *monitor, const struct memory *memory, uint64_t root, uint32_t space);
 /* Whether an IOMMU table (VT-d, second level) is what was mapped, and beside that only up
  * to `spare` frames that are nobody's (the kernel's admin queues). */
 void monitor_check_device_table(struct monitor *monitor, const struct memory *memory, uint64_t root,

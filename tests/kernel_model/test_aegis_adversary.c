@@ -3,7 +3,12 @@
  * time stay what they were. The monitor (monitor.h) says of each call whether it may be
  * granted, and what the TLB, the software TLB, the free map and the shares of time have to
  * be. */
+#ifndef FIXTURE_X86 /* which has no driver of an adapter on Aegis: packets are for the other */
 #define FIXTURE_DEVICES "devices:\n  - {name: ln, type: nic/lance}\n"
+enum { PACKETS = 1, KERNEL_TAKES = 0 };
+#else
+enum { PACKETS = 0, KERNEL_TAKES = 1 /* frames for page tables */ };
+#endif
 
 #include <stdlib.h>
 
@@ -120,13 +125,7 @@ static bool answered_in_time(enum error_code code, bool before, bool after, bool
 
 /* ---- what the hardware would do ---- */
 
-static void check_entry(uint32_t hi, uint32_t lo) {
-    if ((lo & R3000_LO_VALID) != 0) {
-        monitor_check_entry(&monitor, (hi & R3000_HI_ASID) >> R3000_ASID_SHIFT, hi & R3000_HI_VPN, lo & R3000_LO_PFN,
-                            (lo & R3000_LO_DIRTY) != 0);
-        MUST(monitor.fault == NULL, monitor.fault);
-    }
-}
+#include "tests/kernel_model/adversary_hardware.h"
 
 /* The map that everybody reads: what is somebody's is not free, and what was given back is. */
 static void check_free_map(void) {
@@ -140,7 +139,8 @@ static void check_free_map(void) {
     for (uint64_t frame = 0; frame < FRAMES_MAX; frame++) {
         const bool is_free = (memory_read32(machine->memory, aegis->free_map + frame / 32 * 4) >> frame % 32 & 1) != 0;
         MUST(!owned[frame] || !is_free, "the map says free of a frame that is somebody's");
-        MUST(!given[frame] || owned[frame] || is_free, "the map says taken of a frame that was given back");
+        MUST(!given[frame] || owned[frame] || is_free || KERNEL_TAKES,
+             "the map says taken of a frame that was given back");
     }
 }
 
@@ -335,10 +335,10 @@ static void memory_call(void) {
         unbind();
         break;
     case 4:
-        (void)r3000_load(cpu, some_page() & ~3U, 4, &value);
+        (void)fixture_load(some_page() & ~3U, 4, &value);
         break;
     case 5:
-        (void)r3000_store(cpu, some_page() & ~3U, 4, 0xdead);
+        (void)fixture_store(some_page() & ~3U, 4, 0xdead);
         break;
     case 6:
         (void)aegis_tlb_protect(mallory, some_page(), draw(3), (enum aegis_protection)draw(3), NULL);
@@ -436,13 +436,7 @@ static void control_call(struct aegis_environment *environment) {
 
 static void look(void) {
     hear_force();
-    for (uint32_t i = 0; i < 64; i++) {
-        check_entry(cpu->tlb[i].hi, cpu->tlb[i].lo);
-    }
-    for (uint64_t i = 0; i < 4096; i++) {
-        const uint64_t at = aegis->stlb.physical + 8 * i;
-        check_entry(memory_read32(machine->memory, at), memory_read32(machine->memory, at + 4));
-    }
+    look_at_hardware();
     check_free_map();
     for (uint32_t i = 0; i < BOBS_PAGES; i++) {
         MUST(monitor_owner_of(&monitor, bobs_frames[i]) == bob->environment->number, "Bob's frame was given away");
@@ -460,7 +454,7 @@ static void attack(struct aegis_environment *environment) {
         const uint32_t kind = draw(24);
         if (kind < 7) {
             control_call(environment);
-        } else if (kind == 7) {
+        } else if (kind == 7 && PACKETS) {
             packet_call();
         } else if (kind < 12) {
             hear_force();
@@ -498,15 +492,17 @@ static void work(struct aegis_environment *environment) {
         cr_assert_eq(aegis_tlb_insert(environment, PAGE_Y + i * AEGIS_PAGE, &bobs[i], true, NULL), OK);
         monitor_bound(&monitor, bob->asid, PAGE_Y + i * AEGIS_PAGE, &bobs[i], true);
     }
-    bob_binds(environment);
+    if (PACKETS) {
+        bob_binds(environment);
+    }
     for (;; bobs_rounds++) {
-        bobs_errors += bob_takes();
+        bobs_errors += PACKETS ? bob_takes() : 0;
         for (uint32_t i = 0; i < BOBS_PAGES; i++) {
             uint32_t value = 0;
             const uint32_t at = PAGE_Y + i * AEGIS_PAGE + 4 * (uint32_t)(bobs_rounds % 1000), mark = i << 20;
-            bobs_errors += r3000_store(cpu, at, 4, mark | (uint32_t)bobs_rounds) ? 0 : 1;
+            bobs_errors += fixture_store(at, 4, mark | (uint32_t)bobs_rounds) ? 0 : 1;
             fixture_compute(environment, 400 * SIM_US);
-            bobs_errors += r3000_load(cpu, at, 4, &value) && value == (mark | (uint32_t)bobs_rounds) ? 0 : 1;
+            bobs_errors += fixture_load(at, 4, &value) && value == (mark | (uint32_t)bobs_rounds) ? 0 : 1;
         }
     }
 }
@@ -555,14 +551,18 @@ Test(aegis_adversary, random_calls_leave_the_other_as_it_was, .timeout = 600) {
     static struct sim_event again, next_arrival;
     config.excess_threshold = 1000000; /* it is to live */
     fixture_make();
-    make_network();
+    if (PACKETS) {
+        make_network();
+    }
     monitor_init(&monitor);
     stream = random_stream_create("adversary");
     make_both();
     sim_event_init(&again, SIM_PRIORITY_HARDWARE, revoke_again, &again);
     sim_schedule(&again, 40 * SIM_MS);
     sim_event_init(&next_arrival, SIM_PRIORITY_HARDWARE, arrivals, &next_arrival);
-    sim_schedule(&next_arrival, ARRIVAL * SIM_MS);
+    if (PACKETS) {
+        sim_schedule(&next_arrival, ARRIVAL * SIM_MS);
+    }
     fixture_run(CALLS / 10000 * 100 * SIM_S);
     fixture_check_accounts();
     cr_expect_eq(calls, CALLS, "%llu calls", (unsigned long long)calls);
@@ -571,16 +571,15 @@ Test(aegis_adversary, random_calls_leave_the_other_as_it_was, .timeout = 600) {
     cr_expect_eq(bobs_errors, 0);
     cr_expect_gt(bobs_rounds, 100);
     cr_expect_eq(bob->counters.exceptions, 0);
-    cr_expect_eq(cpu->counters.tlb_shutdowns, 0);
     cr_expect_eq(bob->environment->frames_held, BOBS_PAGES + 2);
     for (int i = EXO_FORGED; i < EXO_REFUSALS; i++) {
         cr_expect_gt(mallory->environment->counters.refused[i], 0, "%s", exo_refusal_text((enum exo_refusal)i));
     }
     cr_expect_gt(mallory->counters.overruns, 0);
-    cr_expect(sent > CALLS / 1000 && taken + AEGIS_RING_SLOTS >= sent, "%u sent, %u taken", sent, taken);
-    cr_expect(filters_made > 20 && handlers_made > 20 && frames_sent > 20 && claims > 20, "%llu, %llu, %llu, %llu",
-              (unsigned long long)filters_made, (unsigned long long)handlers_made, (unsigned long long)frames_sent,
-              (unsigned long long)claims);
+    cr_expect(!PACKETS || (sent > CALLS / 1000 && taken + AEGIS_RING_SLOTS >= sent), "%u sent, %u taken", sent, taken);
+    cr_expect(claims > 20 && (!PACKETS || (filters_made > 20 && handlers_made > 20 && frames_sent > 20)),
+              "%llu, %llu, %llu, %llu", (unsigned long long)filters_made, (unsigned long long)handlers_made,
+              (unsigned long long)frames_sent, (unsigned long long)claims);
     cr_expect_gt(mallory->counters.forfeited, 0);
     cr_expect_gt(mallory->counters.repossessed, 0);
     monitor_fini(&monitor);

@@ -18,11 +18,11 @@ static void hold(struct aegis_environment *environment) {
                          ? aegis_map_guaranteed(environment, PAGE_X + i * AEGIS_PAGE, &handles[i], true, NULL)
                          : aegis_tlb_insert(environment, PAGE_X + i * AEGIS_PAGE, &handles[i], true, NULL),
                      OK);
-        cr_expect(r3000_store(cpu, PAGE_X + i * AEGIS_PAGE, 4, i));
+        cr_expect(fixture_store(PAGE_X + i * AEGIS_PAGE, 4, i));
     }
     fixture_compute(environment, 100 * SIM_MS);
     for (uint32_t i = 0; i < GUARANTEED; i++) {
-        cr_expect(r3000_load(cpu, PAGE_X + i * AEGIS_PAGE, 4, &value) && value == i, "guaranteed page %u is gone", i);
+        cr_expect(fixture_load(PAGE_X + i * AEGIS_PAGE, 4, &value) && value == i, "guaranteed page %u is gone", i);
     }
     alive_after = true;
 }
@@ -103,11 +103,11 @@ static void touch_taken(struct aegis_environment *environment) {
     uint32_t value = 0;
     hold(environment);
     cr_expect_eq(handled, 0);
-    cr_expect_not(r3000_load(cpu, PAGE_X + (HELD - 1) * AEGIS_PAGE, 4, &value), "its translation is gone, too");
+    cr_expect_not(fixture_load(PAGE_X + (HELD - 1) * AEGIS_PAGE, 4, &value), "its translation is gone, too");
     cr_expect_eq(aegis_tlb_insert(environment, PAGE_Y, &handles[HELD - 1], false, NULL), ERR_DENIED);
     cr_expect_eq(handled, 1);
     uint32_t count = 0;
-    cr_expect(r3000_load(cpu, AEGIS_SAVE_AREA_AT + AEGIS_SAVE_REPOSSESSED, 4, &count), "it reads the vector itself");
+    cr_expect(fixture_load(AEGIS_SAVE_AREA_AT + AEGIS_SAVE_REPOSSESSED, 4, &count), "it reads the vector itself");
     cr_expect_eq(count, ASKED);
 }
 Test(aegis_revocation, what_was_taken_is_out_of_reach) {

@@ -23,7 +23,7 @@ static uint32_t page(uint64_t number) {
 /* Binds one frame at page after page. Returns how many it was given. */
 static uint64_t bind_all(struct aegis_environment *environment, const struct exo_handle *frame) {
     uint64_t count = 0;
-    while (aegis_tlb_insert(environment, page(count), frame, true, &error) == OK) {
+    while (count < 10 * BINDINGS && aegis_tlb_insert(environment, page(count), frame, true, &error) == OK) {
         count++;
     }
     cr_expect_eq(error.code, ERR_SHARE, "%s", error.text);
@@ -72,7 +72,7 @@ Test(aegis_shares, one_that_derives_without_end_leaves_the_other_its_capabilitie
     fixture_make();
     struct aegis_environment *greedy = limited("greedy"), *modest = limited("modest");
     const struct exo_handle frame = fixture_frame(greedy, &physical);
-    while (aegis_derive(greedy, &frame, EXO_READ, modest, &derived, &error) == OK) {
+    while (made < 10 * CAPABILITIES && aegis_derive(greedy, &frame, EXO_READ, modest, &derived, &error) == OK) {
         made++;
     }
     cr_expect_eq(error.code, ERR_SHARE, "%s", error.text);
@@ -86,4 +86,20 @@ Test(aegis_shares, one_that_derives_without_end_leaves_the_other_its_capabilitie
     aegis_environment_destroy(modest);
     cr_expect_eq(exo_capabilities_charged(aegis->kernel->capabilities, greedy->environment->number), 2,
                  "what it had derived for the other has ended");
+}
+
+Test(aegis_shares, slices_are_a_share_and_come_back) {
+    struct exo_limits limits = exo_limits_default();
+    struct exo_handle slices[3];
+    fixture_make();
+    limits.slices = 3;
+    struct aegis_environment *greedy = aegis_environment_create(aegis, "greedy", &limits, &idle, NULL, &error);
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert_eq(aegis_slice_allocate(greedy, AEGIS_ANY_POSITION, &slices[i], &error), OK, "%s", error.text);
+    }
+    struct exo_handle more;
+    cr_expect_eq(aegis_slice_allocate(greedy, AEGIS_ANY_POSITION, &more, &error), ERR_SHARE);
+    cr_expect_eq(greedy->environment->counters.shares, 1);
+    cr_expect_eq(aegis_revoke(greedy, &slices[1], &error), OK, "%s", error.text);
+    cr_expect_eq(aegis_slice_allocate(greedy, AEGIS_ANY_POSITION, &more, &error), OK, "%s", error.text);
 }

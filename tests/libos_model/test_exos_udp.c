@@ -212,27 +212,6 @@ Test(exos_udp, dead_environments_get_nothing) {
     cr_assert_eq(aegis_network_counters(aegis)->unclaimed, 1);
 }
 
-/* The kernel writes packets into a ring for as long as its frame is its environment's. */
-Test(exos_udp, a_ring_goes_with_its_frame) {
-    struct aegis_environment *mine = fixture_environment("passive", &passive, 0);
-    open_for(mine);
-    const struct aegis_frame *frame = mine->frames;
-    while (frame->physical != udp.ring) {
-        frame = frame->next;
-    }
-    const struct exo_handle handle = frame->handle;
-    exo_capability_revoke(aegis->kernel->capabilities, &handle);
-    cr_assert(frames_is_free(aegis->kernel->frames, udp.ring));
-    memory_fill(machine->memory, udp.ring, 0, AEGIS_PAGE);
-    start();
-    arrive(1, 0);
-    sim_run(sim_now() + SIM_MS);
-    cr_expect_eq(aegis_network_counters(aegis)->unclaimed, 1);
-    for (uint64_t at = 0; at < AEGIS_PAGE; at += 4) {
-        cr_assert_eq(memory_read32(machine->memory, udp.ring + at), 0, "a packet lies in a frame that is nobody's");
-    }
-}
-
 static enum error_code unbound, odd, good;
 static void send_some(struct aegis_environment *environment) {
     const uint32_t words[EXOS_DATAGRAM_WORDS] = {1};

@@ -72,12 +72,23 @@ static size_t times(const char *text, const char *part) {
     return count;
 }
 
+/* A suite may be named by a macro, for a file that another one includes. */
+static void name_of_suite(const char *text, char *suite) {
+    char definition[160], name[128];
+    (void)snprintf(definition, sizeof definition, "#define %s ", suite);
+    const char *at = strstr(text, definition);
+    if (at != NULL && sscanf(at + strlen(definition), "%127s", name) == 1) {
+        (void)snprintf(suite, sizeof name, "%s", name);
+    }
+}
+
 /* Whether a source of the program declares a test that the pattern "suite/test" matches. */
 static bool declares(const char *text, const char *pattern) {
     bool found = false;
     for (const char *at = strstr(text, "\nTest("); at != NULL && !found; at = strstr(at + 1, "\nTest(")) {
         char suite[128], test[128], name[260];
         if (sscanf(at, " Test(%127[^,], %127[^,) ]", suite, test) == 2) {
+            name_of_suite(text, suite);
             (void)snprintf(name, sizeof name, "%s/%s", suite, test);
             found = fnmatch(pattern, name, 0) == 0;
         }

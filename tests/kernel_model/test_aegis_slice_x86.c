@@ -1,0 +1,4 @@
+/* test_aegis_slice_x86.c: what test_aegis_slice.c expects of Aegis, on an x86-64 core. */
+#include "tests/kernel_model/aegis_x86_fixture.h"
+#define aegis_slice aegis_slice_x86
+#include "tests/kernel_model/test_aegis_slice.c"
