@@ -96,6 +96,26 @@ static bool declares(const char *text, const char *pattern) {
     return found;
 }
 
+/* A test's text; behind that of a file that includes another for another processor, the other's. */
+static char *read_test(const char *path) {
+    char *text = read_file(path), included[300];
+    const char *at = strstr(text, ".c\"\n");
+    while (at != NULL && at > text && at[-1] != '"') {
+        at--;
+    }
+    if (at == NULL || sscanf(at, "%299[^\"]", included) != 1) {
+        return text;
+    }
+    char *other = read_file(included), *both = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&both, &length);
+    (void)fprintf(out, "%s\n%s", text, other);
+    (void)fclose(out);
+    free(text);
+    free(other);
+    return both;
+}
+
 static bool test_exists(const char *program, const char *pattern) {
     char folder[256], path[600];
     (void)snprintf(folder, sizeof folder, "%s/tests/%s", SOURCE_DIR, program + strlen("test_"));
@@ -106,7 +126,7 @@ static bool test_exists(const char *program, const char *pattern) {
         const size_t length = strlen(entry->d_name);
         if (length > 2 && strcmp(entry->d_name + length - 2, ".c") == 0) {
             (void)snprintf(path, sizeof path, "tests/%s/%s", program + strlen("test_"), entry->d_name);
-            char *text = read_file(path);
+            char *text = read_test(path);
             found = declares(text, pattern);
             free(text);
         }
