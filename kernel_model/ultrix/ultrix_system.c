@@ -185,6 +185,7 @@ const struct operations_ops ultrix_operations_ops = {
     .params = no_params,
     .operations = ultrix_operations,
     .over_wire = ultrix_run_udp,
+    .adapter = "nic/lance",
     .declare_components = declare_components,
     .create = create,
     .destroy = destroy,
