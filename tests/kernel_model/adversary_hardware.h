@@ -17,8 +17,14 @@ static void look_at_hardware(void) {
     const struct aegis_environment *both[] = {mallory, bob};
     for (int i = 0; i < 2; i++) {
         monitor_check_bindings(&monitor, machine->memory, address_space_root(both[i]->environment->space),
-                               both[i]->asid);
+                               both[i]->home);
         MUST(monitor.fault == NULL, monitor.fault);
+    }
+    for (const struct aegis_x86_tables *at = aegis->processor->more; at != NULL; at = at->next) {
+        if (at->name_space != 0) {
+            monitor_check_bindings(&monitor, machine->memory, address_space_root(at->tables), at->name_space);
+            MUST(monitor.fault == NULL, monitor.fault);
+        }
     }
 }
 #else

@@ -12,6 +12,7 @@ enum { PACKETS = 0, KERNEL_TAKES = 1 /* frames for page tables */ };
 
 #include <stdlib.h>
 
+#include "kernel_model/exo/aegis_x86.h"
 #include "kernel_model/exo/name_space.h"
 #include "tests/kernel_model/aegis_fixture.h"
 #include "tests/kernel_model/monitor.h"
