@@ -9,12 +9,12 @@
 /* Fewer under a sanitizer, and as many as one likes with -DRING_WRITES=... */
 #ifndef RING_WRITES
 #ifdef __SANITIZE_ADDRESS__
-#define RING_WRITES 50000
+#define RING_WRITES 200000
 #else
 #define RING_WRITES 1000000
 #endif
 #endif
-enum { SEED = 3, WEIGHT = 4, SECRET = 0x42, LEAST = 10000 }; /* that many writes at least for each thing done */
+enum { SEED = 3, WEIGHT = 4, SECRET = 0x42, LEAST = 20000 }; /* that many writes at least for each thing done */
 
 static struct random_stream *stream;
 static struct exo_region secret, constant; /* Alice's, never named in a request; Mallory's, mapped for reading */
