@@ -46,6 +46,8 @@ static void add(struct topics *topics, const struct topic *topic) {
 static void add_tables(struct topics *topics) {
     const struct topic tables[] = {
         {"of an experiment", "run", "how long, and with which seed", plan_run_params, NULL},
+        {"of an experiment", "systems", "what any system's entry may say instead of the experiment",
+         plan_override_params, NULL},
         {"of an experiment", "workload", "which script, with which parameters", workload_params, NULL},
         {"of an experiment", "plot", "one entry of the list 'plot'", plot_params, NULL},
         {"of an experiment", "drive", "what is asked of a drive alone", drive_load_params, NULL},

@@ -75,11 +75,8 @@ static const struct system_ops *find_type(const struct plan_point *point, struct
 /* Without a machine if there is none to build on: its errors are reported then, and
  * the parts that would stand on it are checked alone. */
 static void build_machine(struct bench *bench, struct diagnostics *diagnostics) {
-    const struct config_node *root = config_root(bench->point->config);
-    const struct config_node *node = config_get(root, "machine");
-    if (node == NULL) {
-        diagnostics_at(diagnostics, root, "'machine' is missing");
-    } else if (machine_create(node, &bench->machine, diagnostics) && node->incomplete) {
+    const struct config_node *node = plan_machine(bench->point, diagnostics);
+    if (node != NULL && machine_create(node, &bench->machine, diagnostics) && node->incomplete) {
         machine_free(bench->machine);
         bench->machine = NULL;
     }

@@ -274,6 +274,7 @@ struct experiment *experiment_load(const char *path, const char *const *settings
     read_name(experiment, diagnostics);
     check_kind(experiment, diagnostics);
     read_systems(experiment, diagnostics);
+    plan_override_check(experiment, diagnostics);
     read_report(experiment, diagnostics);
     read_run(experiment, diagnostics);
     read_matrix(experiment, diagnostics);

@@ -143,8 +143,8 @@ static enum error_code find_systems(struct fit *fit, struct error *error) {
     for (size_t i = 0; systems != NULL && i < systems->count; i++) {
         char path[128];
         (void)snprintf(path, sizeof path, "systems.%s", systems->keys[i]);
-        if ((place_keys(fit, systems->children[i], path) || everywhere) && !named &&
-            fit->column_count < FIT_COLUMNS_MAX) {
+        const bool common = everywhere && config_get(systems->children[i], "machine") == NULL;
+        if ((place_keys(fit, systems->children[i], path) || common) && !named && fit->column_count < FIT_COLUMNS_MAX) {
             (void)snprintf(fit->columns[fit->column_count++], sizeof fit->columns[0], "%s", systems->keys[i]);
         }
     }

@@ -7,7 +7,6 @@
 
 static const struct operations_ops *const types[] = {
     &aegis_operations_ops,
-    &nested_operations_ops,
     &ultrix_operations_ops,
 };
 enum { TYPES = sizeof types / sizeof types[0] };

@@ -9,76 +9,16 @@
 #include "experiment/point.h"
 #include "sim/error.h"
 
-static size_t key_index(const struct config_node *mapping, const char *key) {
-    size_t i = 0;
-    while (i < mapping->count && strcmp(mapping->keys[i], key) != 0) {
-        i++;
-    }
-    return i;
-}
-
-/* Puts the child `from` of `source` below the same key of `target`, whose path from
- * the root is `path`: mappings merge key by key, the source wins. The nodes
- * themselves move, so that errors are placed where the values were written. */
-static bool merge_child(struct config *config, struct config_node *target, const char *path,
-                        const struct config_node *source, size_t from, struct diagnostics *diagnostics) {
-    const char *key = source->keys[from];
-    struct config_node *child = source->children[from];
-    char child_path[512];
-    (void)snprintf(child_path, sizeof child_path, "%s%s%s", path, path[0] != '\0' ? "." : "", key);
-    size_t at = key_index(target, key);
-    if (at < target->count && child->kind == CONFIG_MAPPING && target->children[at]->kind == CONFIG_MAPPING) {
-        bool good = true;
-        for (size_t i = 0; i < child->count; i++) {
-            good = merge_child(config, target->children[at], child_path, child, i, diagnostics) && good;
-        }
-        return good;
-    }
-    if (at == target->count) {
-        char assignment[520];
-        (void)snprintf(assignment, sizeof assignment, "%s=0", child_path);
-        if (!config_set(config, assignment, diagnostics)) {
-            return false;
-        }
-        at = key_index(target, key);
-        if (at == target->count) {
-            diagnostics_at(diagnostics, source->key_nodes[from], "'%s' is no key", key);
-            return false;
-        }
-    }
-    target->key_nodes[at] = source->key_nodes[from];
-    target->children[at] = child;
-    child->parent = target;
-    return true;
-}
-
-/* A system's `workload:` or `also:` wins over the experiment's. It is this layer's:
- * once merged, the system must not see it. */
-static bool merge_up(struct config *config, struct config_node *system, const char *key,
-                     struct diagnostics *diagnostics) {
-    if (system == NULL || system->kind != CONFIG_MAPPING) {
-        return true;
-    }
-    const size_t at = key_index(system, key);
-    if (at == system->count) {
-        return true;
-    }
-    const bool good = merge_child(config, config_root(config), "", system, at, diagnostics);
-    system->count--;
-    for (size_t i = at; i < system->count; i++) {
-        system->keys[i] = system->keys[i + 1];
-        system->key_nodes[i] = system->key_nodes[i + 1];
-        system->children[i] = system->children[i + 1];
-    }
-    return good;
-}
-
 static struct config_node *mutable_child(struct config_node *node, const char *key) {
     if (node == NULL || node->kind != CONFIG_MAPPING) {
         return NULL;
     }
-    const size_t at = key_index(node, key);
-    return at < node->count ? node->children[at] : NULL;
+    for (size_t i = 0; i < node->count; i++) {
+        if (strcmp(node->keys[i], key) == 0) {
+            return node->children[i];
+        }
+    }
+    return NULL;
 }
 
 bool plan_point_make(const struct experiment *experiment, size_t index, struct plan_point *point,
@@ -96,8 +36,7 @@ bool plan_point_make(const struct experiment *experiment, size_t index, struct p
     struct config_node *system =
         mutable_child(mutable_child(config_root(point->config), "systems"), experiment->systems[point->system].name);
     point->system_node = system;
-    bool good = merge_up(point->config, system, "workload", diagnostics);
-    good = merge_up(point->config, system, "also", diagnostics) && good;
+    bool good = plan_override(point->config, system, diagnostics);
     good =
         config_bind(config_get(config_root(point->config), "run"), plan_run_params, &point->run, diagnostics) && good;
     point->seed = point->run.seed;

@@ -44,7 +44,7 @@ struct plan_point {
     uint64_t trace_calls; /* as of struct run_options */
 };
 
-/* Sets a point's tree apart, with the system's own workload settings merged in.
+/* Sets a point's tree apart, with the system's own machine and workload put in place.
  * False with diagnostics. plan_point_free releases it. */
 bool plan_point_make(const struct experiment *experiment, size_t index, struct plan_point *point,
                      struct diagnostics *diagnostics);
@@ -53,6 +53,17 @@ void plan_point_free(struct plan_point *point);
 /* Builds the point in a process of its own, without running it, and adds what is
  * wrong with it to the diagnostics. */
 void plan_point_check(const struct experiment *experiment, size_t index, struct diagnostics *diagnostics);
+
+/* ---- plan_override.c ---- */
+/* What any system's entry may say, beside what its type takes. */
+extern const struct param plan_override_params[];
+/* Puts what `system` says of these in the place of the experiment's, in a point's tree.
+ * False with diagnostics. */
+bool plan_override(struct config *config, struct config_node *system, struct diagnostics *diagnostics);
+/* The point's machine; NULL with a diagnostic: neither its system nor the experiment has one. */
+const struct config_node *plan_machine(const struct plan_point *point, struct diagnostics *diagnostics);
+/* An experiment's machine that no system has. */
+void plan_override_check(const struct experiment *experiment, struct diagnostics *diagnostics);
 
 /* A path that is written in a file, relative to that file's folder. */
 void plan_resolve_path(const struct config_node *node, char *out, size_t out_bytes);

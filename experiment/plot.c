@@ -20,7 +20,8 @@ const struct param plot_params[] = {
     {"title", PARAM_TEXT, offsetof(struct plot_entry, title), "", NULL, NULL, NULL, "above the plot"},
     {"rows", PARAM_NODE, offsetof(struct plot_entry, rows), "report.rows", NULL, NULL, NULL,
      "breakdown: the components, from the bottom up"},
-    {"x", PARAM_TEXT, offsetof(struct plot_entry, x), "", NULL, NULL, NULL, "lines: a column of the matrix"},
+    {"x", PARAM_TEXT, offsetof(struct plot_entry, x), "", NULL, NULL, NULL,
+     "lines: a column of the matrix, of numbers or of names"},
     {"y", PARAM_TEXT, offsetof(struct plot_entry, y), "throughput", NULL, NULL, NULL,
      "lines: throughput, bandwidth, latency, median, p99, or file.column (\"latency.p999_ns\")"},
     {"xlabel", PARAM_TEXT, offsetof(struct plot_entry, xlabel), "", NULL, NULL, NULL, "lines: instead of the column"},
@@ -34,6 +35,8 @@ const struct param plot_params[] = {
      "only rows with these: {column: text or list of texts}"},
     {"relative_to", PARAM_TEXT, offsetof(struct plot_entry, relative_to), "", NULL, NULL, NULL,
      "lines: y is divided by this system's at the same place; without it y is what it is"},
+    {"relative_to_place", PARAM_NODE, offsetof(struct plot_entry, relative_to_place), "", NULL, NULL, NULL,
+     "lines: y is divided by the same system's where these columns are so: {column: text}"},
     {"labels", PARAM_NODE, offsetof(struct plot_entry, labels), "", NULL, NULL, NULL,
      "{system, component or value of the matrix: its name in the plot}"},
     {"deviations", PARAM_BOOL, offsetof(struct plot_entry, deviations), "true", NULL, NULL, NULL,
@@ -48,6 +51,16 @@ static bool name_is_plain(const char *name) {
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(name);
 }
 
+static void check_y(const struct config_node *node, const struct plot_entry *entry, struct diagnostics *diagnostics) {
+    const char *nearest;
+    if (entry->kind == PLOT_LINES && !plot_y_is_known(entry->y, &nearest)) {
+        diagnostics_at(diagnostics, config_get(node, "y"),
+                       "plot %s: y: '%s' is neither a quantity nor file.column%s%s%s", entry->name, entry->y,
+                       nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                       nearest != NULL ? "'?" : "");
+    }
+}
+
 /* What the table's ranges cannot say. */
 static void check_entry(const struct config_node *node, const struct plot_entry *entry,
                         struct diagnostics *diagnostics) {
@@ -57,6 +70,10 @@ static void check_entry(const struct config_node *node, const struct plot_entry 
     }
     if (entry->kind == PLOT_LINES && entry->x[0] == '\0') {
         diagnostics_at(diagnostics, node, "plot %s: lines need an 'x': a column of the matrix", entry->name);
+    }
+    if (entry->relative_to_place != NULL && entry->relative_to_place->kind != CONFIG_MAPPING) {
+        diagnostics_at(diagnostics, entry->relative_to_place, "plot %s: relative_to_place: expected {column: text}",
+                       entry->name);
     }
     if (entry->published != NULL) {
         if (entry->published->kind != CONFIG_MAPPING || config_get(entry->published, "paper") == NULL ||
@@ -79,6 +96,7 @@ bool plot_check(const struct config_node *list, struct diagnostics *diagnostics)
         struct plot_entry entry;
         if (config_bind(list->children[i], plot_params, &entry, diagnostics)) {
             check_entry(list->children[i], &entry, diagnostics);
+            check_y(list->children[i], &entry, diagnostics);
         }
     }
     return diagnostics->errors == before;

@@ -23,7 +23,7 @@ struct plot_entry {
     const char *x, *y, *xlabel, *ylabel, *unit, *relative_to;
     int xscale, yscale; /* enum plot_scale */
     bool deviations;
-    const struct config_node *rows, *labels, *where, *published;
+    const struct config_node *rows, *labels, *where, *published, *relative_to_place;
 };
 
 /* A published table, from a paper file. */
@@ -75,6 +75,8 @@ size_t plot_axes(const struct csv_table *table, int *columns, size_t most);
 bool plot_selects(const struct plot *plot, const struct csv_table *table, size_t row);
 
 /* ---- plot_breakdown.c, plot_lines.c: write the two files. ---- */
+/* Whether `y` is a quantity's name or "file.column"; with the name that is nearest, or NULL. */
+bool plot_y_is_known(const char *y, const char **nearest);
 enum error_code plot_breakdown_write(const struct plot *plot, FILE *settings, FILE *data, struct error *error);
 enum error_code plot_lines_write(const struct plot *plot, FILE *settings, FILE *data, struct error *error);
 

@@ -35,29 +35,59 @@ struct lines {
     struct mark marks[PLOT_VALUES_MAX];
     size_t mark_count;
     bool mixed_units; /* of x: everything is in the base unit then */
+    bool named;       /* x is names: places 1, 2, ... in the order of the table */
     const char *x_unit, *unit;
     double scale;
 };
 
+/* What y may be, and the file and column that it stands for. */
+static const char *const y_names[][3] = {
+    {"throughput", "throughput.csv", "completed_per_s"},
+    {"bandwidth", "throughput.csv", "bytes_per_s"},
+    {"latency", "latency.csv", "mean_ns"},
+    {"median", "latency.csv", "p50_ns"},
+    {"p99", "latency.csv", "p99_ns"},
+};
+enum { Y_NAMES = sizeof y_names / sizeof *y_names };
+
+bool plot_y_is_known(const char *y, const char **nearest) {
+    const char *names[Y_NAMES + 1] = {NULL};
+    bool known = strchr(y, '.') != NULL;
+    for (size_t i = 0; i < Y_NAMES; ++i) {
+        names[i] = y_names[i][0];
+        known = known || strcmp(names[i], y) == 0;
+    }
+    *nearest = config_nearest(y, names);
+    return known;
+}
+
 static void name_y(struct lines *self) {
-    static const char *const names[][3] = {
-        {"throughput", "throughput.csv", "completed_per_s"},
-        {"bandwidth", "throughput.csv", "bytes_per_s"},
-        {"latency", "latency.csv", "mean_ns"},
-        {"median", "latency.csv", "p50_ns"},
-        {"p99", "latency.csv", "p99_ns"},
-    };
     const char *y = self->plot->entry.y;
-    for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
-        if (strcmp(names[i][0], y) == 0) {
-            (void)snprintf(self->file, sizeof self->file, "%s", names[i][1]);
-            (void)snprintf(self->column, sizeof self->column, "%s", names[i][2]);
+    for (size_t i = 0; i < Y_NAMES; ++i) {
+        if (strcmp(y_names[i][0], y) == 0) {
+            (void)snprintf(self->file, sizeof self->file, "%s", y_names[i][1]);
+            (void)snprintf(self->column, sizeof self->column, "%s", y_names[i][2]);
             return;
         }
     }
     const char *dot = strrchr(y, '.');
-    (void)snprintf(self->file, sizeof self->file, "%.*s.csv", (int)(dot != NULL ? dot - y : (long)strlen(y)), y);
-    (void)snprintf(self->column, sizeof self->column, "%s", dot != NULL ? dot + 1 : "");
+    (void)snprintf(self->file, sizeof self->file, "%.*s.csv", (int)(dot - y), y); /* was checked */
+    (void)snprintf(self->column, sizeof self->column, "%s", dot + 1);
+}
+
+static bool is_relative(const struct lines *self) {
+    return self->plot->entry.relative_to[0] != '\0' || self->plot->entry.relative_to_place != NULL;
+}
+
+static enum error_code check_place(const struct lines *self, struct error *error) {
+    const struct config_node *place = self->plot->entry.relative_to_place;
+    for (size_t i = 0; place != NULL && i < place->count; ++i) {
+        if (csv_table_column(&self->table, place->keys[i]) < 0) {
+            return error_set(error, ERR_CONFIG, "plot %s: relative_to_place: %s has no column '%s'",
+                             self->plot->entry.name, self->path, place->keys[i]);
+        }
+    }
+    return OK;
 }
 
 static enum error_code check_reference(const struct lines *self, struct error *error) {
@@ -66,7 +96,7 @@ static enum error_code check_reference(const struct lines *self, struct error *e
     for (size_t row = 0; !found && row < self->table.row_count; ++row) {
         found = strcmp(csv_table_cell(&self->table, row, self->system), entry->relative_to) == 0;
     }
-    return found ? OK
+    return found ? check_place(self, error)
                  : error_set(error, ERR_CONFIG, "plot %s: relative_to: %s has no system '%s'", entry->name, self->path,
                              entry->relative_to);
 }
@@ -82,7 +112,7 @@ static enum error_code find_columns(struct lines *self, struct error *error) {
     if (missing != NULL) {
         return error_set(error, ERR_CONFIG, "plot %s: %s has no column '%s'", entry->name, self->path, missing);
     }
-    if (entry->relative_to[0] != '\0') {
+    if (is_relative(self)) {
         self->deviation = -1; /* a ratio's is another */
     }
     self->axis_count = plot_axes(&self->table, self->axes, AXES_MAX);
@@ -92,7 +122,7 @@ static enum error_code find_columns(struct lines *self, struct error *error) {
 static enum error_code choose_unit(struct lines *self, struct error *error) {
     const struct plot_entry *entry = &self->plot->entry;
     const char *published = self->plot->published.paper != NULL ? plot_published_unit(&self->plot->published) : "";
-    if (entry->relative_to[0] != '\0') {
+    if (is_relative(self)) {
         self->unit = "";
         self->scale = 1;
         return OK;
@@ -137,9 +167,23 @@ static enum error_code find_series(struct lines *self, struct error *error) {
                                   : error_set(error, ERR_NOT_FOUND, "plot %s: nothing to draw", self->plot->entry.name);
 }
 
+/* Of a name the place; 0 if it has none. */
+static size_t place_of(const struct lines *self, const char *name) {
+    for (size_t i = 0; i < self->mark_count; ++i) {
+        if (strcmp(self->marks[i].text, name) == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
 static double x_of(const struct lines *self, const char *text) {
     double number;
     const char *unit;
+    if (self->named) {
+        const size_t place = place_of(self, text);
+        return place > 0 ? (double)place : (double)NAN;
+    }
     if (self->mixed_units) {
         return plot_quantity_base(text, &number) ? number : (double)NAN;
     }
@@ -151,9 +195,36 @@ static int by_x(const void *one, const void *other) {
     return (a > b) - (a < b);
 }
 
+static void find_names(struct lines *self) {
+    for (size_t row = 0; row < self->table.row_count && self->mark_count < PLOT_VALUES_MAX; ++row) {
+        const char *text = csv_table_cell(&self->table, row, self->x);
+        if (place_of(self, text) == 0 && plot_selects(self->plot, &self->table, row)) {
+            self->marks[self->mark_count] = (struct mark){(double)(self->mark_count + 1), text};
+            self->mark_count++;
+        }
+    }
+}
+
+/* Whether no value of x is a number. */
+static bool are_names(const struct lines *self) {
+    bool names = self->table.row_count > 0;
+    for (size_t row = 0; names && row < self->table.row_count; ++row) {
+        double number;
+        const char *unit;
+        names = !plot_quantity(csv_table_cell(&self->table, row, self->x), &number, &unit);
+    }
+    return names;
+}
+
 /* The places of x, and whether they share a unit. */
 static enum error_code find_marks(struct lines *self, struct error *error) {
     double number;
+    self->named = are_names(self);
+    if (self->named) {
+        self->x_unit = "";
+        find_names(self);
+        return OK;
+    }
     for (size_t row = 0; row < self->table.row_count; ++row) {
         const char *unit, *text = csv_table_cell(&self->table, row, self->x);
         if (!plot_quantity(text, &number, &unit)) {
@@ -183,14 +254,22 @@ static enum error_code find_marks(struct lines *self, struct error *error) {
     return OK;
 }
 
-/* The row of the system that others are divided by, on the same axes; the
- * table's size if there is none. */
+/* What the row that `row` is divided by has in a column: what the plot names, or the same. */
+static const char *wanted_at(const struct lines *self, size_t row, int column) {
+    const struct plot_entry *entry = &self->plot->entry;
+    if (column == self->system && entry->relative_to[0] != '\0') {
+        return entry->relative_to;
+    }
+    const struct config_node *named = config_get(entry->relative_to_place, self->table.columns[column]);
+    return named != NULL ? config_text(named, "") : csv_table_cell(&self->table, row, column);
+}
+
+/* The row that `row` is divided by; the table's size if there is none. */
 static size_t reference_row(const struct lines *self, size_t row) {
     for (size_t at = 0; at < self->table.row_count; ++at) {
-        bool same = strcmp(csv_table_cell(&self->table, at, self->system), self->plot->entry.relative_to) == 0;
+        bool same = strcmp(csv_table_cell(&self->table, at, self->system), wanted_at(self, row, self->system)) == 0;
         for (size_t i = 0; same && i < self->axis_count; ++i) {
-            same = strcmp(csv_table_cell(&self->table, at, self->axes[i]),
-                          csv_table_cell(&self->table, row, self->axes[i])) == 0;
+            same = strcmp(csv_table_cell(&self->table, at, self->axes[i]), wanted_at(self, row, self->axes[i])) == 0;
         }
         if (same) {
             return at;
@@ -201,7 +280,7 @@ static size_t reference_row(const struct lines *self, size_t row) {
 
 /* What a row's y is multiplied with. */
 static double scale_of(const struct lines *self, size_t row) {
-    if (self->plot->entry.relative_to[0] == '\0') {
+    if (!is_relative(self)) {
         return self->scale;
     }
     const size_t reference = reference_row(self, row);
@@ -278,10 +357,11 @@ static void write_axis(const struct lines *self, FILE *settings) {
     gnuplot_set_text(settings, "y_scale", scales[entry->yscale]);
     /* A place that is not evenly spaced is marked itself. */
     const bool marked = (entry->xscale != PLOT_LINEAR || self->mixed_units) && self->mark_count <= 24;
-    const size_t marks = marked ? self->mark_count : 0;
-    (void)fprintf(settings, "marks = %zu\narray mark_x[%zu]\narray mark_label[%zu]\n", marks, marks + 1, marks + 1);
+    const size_t marks = marked || self->named ? self->mark_count : 0;
+    (void)fprintf(settings, "named = %d\nmarks = %zu\narray mark_x[%zu]\narray mark_label[%zu]\n", self->named, marks,
+                  marks + 1, marks + 1);
     for (size_t i = 0; i < marks; ++i) {
-        double number;
+        double number = 0;
         const char *unit;
         (void)plot_quantity(self->marks[i].text, &number, &unit);
         (void)snprintf(label, sizeof label, "%g", number);

@@ -128,7 +128,7 @@ static void classify(void *argument) {
 
 static bool bind(struct classify_bench *bench, struct diagnostics *diagnostics) {
     const struct plan_point *point = bench->point;
-    const struct config_node *root = config_root(point->config), *machine = config_get(root, "machine");
+    const struct config_node *root = config_root(point->config);
     bool good = config_bind(config_get(root, "classify"), classify_params, &bench->settings, diagnostics);
     good = config_bind(point->system_node, classify_system_params, &bench->system, diagnostics) && good;
     if (good && strcmp(bench->system.type, "classifier") != 0) {
@@ -144,11 +144,8 @@ static bool bind(struct classify_bench *bench, struct diagnostics *diagnostics) 
                        "run.requests: an experiment of kind classify counts packets");
         good = false;
     }
-    if (machine == NULL) {
-        diagnostics_at(diagnostics, root, "'machine' is missing");
-        return false;
-    }
-    return machine_create(machine, &bench->machine, diagnostics) && good;
+    const struct config_node *machine = plan_machine(point, diagnostics);
+    return machine != NULL && machine_create(machine, &bench->machine, diagnostics) && good;
 }
 
 static bool build(struct classify_bench *bench, const struct plan_point *point, struct diagnostics *diagnostics) {

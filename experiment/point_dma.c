@@ -90,9 +90,8 @@ static bool build(struct dma_bench *bench, const struct plan_point *point, struc
     system_types_declare_components();
     bench->ledger = ledger_create("transfers");
     const struct config_node *root = config_root(point->config);
-    const struct config_node *machine = config_get(root, "machine");
+    const struct config_node *machine = plan_machine(point, diagnostics);
     if (machine == NULL) {
-        diagnostics_at(diagnostics, root, "'machine' is missing");
         return false;
     }
     bool good = config_bind(config_get(root, "dma"), dma_params, &bench->settings, diagnostics);

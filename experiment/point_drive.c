@@ -62,9 +62,8 @@ static bool build(struct drive_bench *bench, const struct plan_point *point, str
     system_types_declare_components();
     bench->ledger = ledger_create("commands");
     const struct config_node *root = config_root(point->config);
-    const struct config_node *machine = config_get(root, "machine");
+    const struct config_node *machine = plan_machine(point, diagnostics);
     if (machine == NULL) {
-        diagnostics_at(diagnostics, root, "'machine' is missing");
         return false;
     }
     const struct config_node *drive = config_get(root, "drive");

@@ -118,11 +118,11 @@ static void read_operations(struct kernel_bench *bench, const struct operations_
 
 /* ---- the far end ---- */
 
-static struct port *adapter(const struct machine *machine) {
+static struct port *adapter(const struct machine *machine, const char *type) {
     struct port *port = NULL;
     for (unsigned i = 0; i < machine->device_count && port == NULL; i++) {
         struct device *device = machine->devices[i];
-        port = device->ops->network_port != NULL ? device->ops->network_port(device, 0) : NULL;
+        port = strcmp(device->ops->type_name, type) == 0 ? device->ops->network_port(device, 0) : NULL;
     }
     return port;
 }
@@ -149,9 +149,10 @@ static void build_far_end(struct kernel_bench *bench, const struct operations_op
         !machine_create(config_get(root, "machine"), &bench->far_machine, diagnostics)) {
         return;
     }
-    struct port *near = adapter(bench->machine), *far = adapter(bench->far_machine);
+    struct port *near = adapter(bench->machine, ops->adapter), *far = adapter(bench->far_machine, ops->adapter);
     if (near == NULL) {
-        diagnostics_at(diagnostics, bench->wire_node, "kernel.wire: the machine has no device with a network port");
+        diagnostics_at(diagnostics, bench->wire_node,
+                       "kernel.wire: what is to be repeated needs a machine with a device of type %s", ops->adapter);
         return;
     }
     bench->wire = link_create("wire", &link);
@@ -178,10 +179,8 @@ static bool build(struct kernel_bench *bench, const struct plan_point *point, st
     bench->ledger = ledger_create("operations");
     const size_t errors = diagnostics->errors;
     const struct config_node *root = config_root(point->config);
-    const struct config_node *machine = config_get(root, "machine");
-    if (machine == NULL) {
-        diagnostics_at(diagnostics, root, "'machine' is missing");
-    } else {
+    const struct config_node *machine = plan_machine(point, diagnostics);
+    if (machine != NULL) {
         (void)machine_create(machine, &bench->machine, diagnostics);
     }
     if (point->run.requests == 0 && point->run.duration == 0) {

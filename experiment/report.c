@@ -14,6 +14,7 @@
 struct measure {
     const char *column, *head;
     double scale;
+    bool as_next; /* left out where it is everywhere what the next one is */
 };
 
 /* Three, or as many as its smallest value needs to show three digits. */
@@ -32,8 +33,8 @@ static int decimals_of(const struct csv_table *csv, const struct measure *measur
  * offered, the next column says it. */
 static bool is_idle(const struct csv_table *csv, const struct measure *measure) {
     const int column = csv_table_column(csv, measure->column);
-    const int next = measure[1].column != NULL ? csv_table_column(csv, measure[1].column) : column;
-    bool nothing = true, same = next != column;
+    const int next = measure->as_next ? csv_table_column(csv, measure[1].column) : column;
+    bool nothing = true, same = measure->as_next;
     for (size_t row = 0; (nothing || same) && row < csv->row_count; row++) {
         const double value = csv_table_number(csv, row, column);
         nothing = nothing && value == 0;
@@ -92,14 +93,15 @@ static void print_measures(FILE *out, size_t width, const char *folder, const ch
 }
 
 enum error_code report_print(const char *folder, size_t width, FILE *out, struct error *error) {
-    static const struct measure latency[] = {{"mean_ns", "mean us", 0.001},  {"stddev_ns", "sigma us", 0.001},
-                                             {"p50_ns", "p50 us", 0.001},    {"p99_ns", "p99 us", 0.001},
-                                             {"p999_ns", "p99.9 us", 0.001}, {NULL, NULL, 0}};
-    static const struct measure rates[] = {{"offered_per_s", "offered k/s", 0.001},
-                                           {"completed_per_s", "done k/s", 0.001},
-                                           {"dropped_per_s", "dropped k/s", 0.001},
-                                           {"bytes_per_s", "Gbit/s", 8e-9},
-                                           {NULL, NULL, 0}};
+    static const struct measure latency[] = {
+        {"mean_ns", "mean us", 0.001, false},  {"stddev_ns", "sigma us", 0.001, false},
+        {"p50_ns", "p50 us", 0.001, false},    {"p99_ns", "p99 us", 0.001, false},
+        {"p999_ns", "p99.9 us", 0.001, false}, {NULL, NULL, 0, false}};
+    static const struct measure rates[] = {{"offered_per_s", "offered k/s", 0.001, true},
+                                           {"completed_per_s", "done k/s", 0.001, false},
+                                           {"dropped_per_s", "dropped k/s", 0.001, false},
+                                           {"bytes_per_s", "Gbit/s", 8e-9, false},
+                                           {NULL, NULL, 0, false}};
     char path[1200];
     (void)snprintf(path, sizeof path, "%s/config.yaml", folder);
     struct diagnostics diagnostics;
@@ -124,8 +126,10 @@ enum error_code report_print(const char *folder, size_t width, FILE *out, struct
 /* Columns of breakdown.csv: what a row is, and what was measured. */
 static void fill_detail(struct text_table *table, const struct csv_table *csv, const char *system) {
     static const char *const keys[] = {"point", "system", "component", "kind"};
-    static const struct measure measures[] = {
-        {"mean_ns", "mean ns", 1}, {"p50_ns", "p50 ns", 1}, {"p99_ns", "p99 ns", 1}, {"share_percent", "share %", 1}};
+    static const struct measure measures[] = {{"mean_ns", "mean ns", 1, false},
+                                              {"p50_ns", "p50 ns", 1, false},
+                                              {"p99_ns", "p99 ns", 1, false},
+                                              {"share_percent", "share %", 1, false}};
     enum { KEYS = sizeof keys / sizeof *keys, MEASURES = sizeof measures / sizeof *measures };
     for (size_t i = 0; i < KEYS; i++) {
         text_table_column(table, TEXT_TABLE_KEY, NULL, keys[i]);

@@ -310,4 +310,13 @@ void libos_place_packet(struct libos_thread *thread, struct system_buffer *buffe
 /* Takes the packet out of a buffer, or an empty one if there is none. */
 struct libos_packet *libos_unplace_packet(struct libos_thread *thread, struct system_buffer *buffer);
 
+/* What every library OS does in the same way, for its ops table. */
+#define LIBOS_SHARED_OPS                                                                                               \
+    .profile_params = libos_profile_params, .params = libos_config_params,                                             \
+    .declare_components = libos_declare_components, .destroy = libos_destroy, .address = libos_address,                \
+    .process_create = libos_process_create, .thread_create = libos_thread_create,                                      \
+    .socket_open_udp = libos_socket_open_udp, .socket_wait = libos_socket_wait, .compute = libos_compute,              \
+    .thread_context = libos_thread_context, .visit_stats = libos_visit_stats, .reset_stats = libos_reset_stats,        \
+    .visit_costs = libos_visit_costs
+
 #endif

@@ -92,4 +92,11 @@ enum error_code libos_file_sync(struct system_thread *thread, struct system_file
                                 struct request *request);
 void libos_files_free(struct libos_storage *storage);
 
+/* What every library OS with storage does in the same way, for its ops table. */
+#define LIBOS_STORAGE_OPS                                                                                              \
+    .storage_check = libos_storage_check, .file_open = libos_file_open, .file_write = libos_file_write,                \
+    .file_read = libos_file_read, .file_sync = libos_file_sync, .log_open = libos_log_open,                            \
+    .log_append = libos_log_append, .log_wait = libos_log_wait, .log_trim = libos_log_trim, .log_pop = libos_log_pop,  \
+    .misbehave = libos_misbehave, .trace_blocks = libos_trace_blocks
+
 #endif

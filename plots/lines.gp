@@ -32,12 +32,16 @@ if (y_scale eq 'symlog') {
     set ytics (0)
     do for [power = 0:9] { set ytics add (10**power) }
 }
-if (x_scale eq 'linear') { set xrange [0:*] }
+if (x_scale eq 'linear' && !named) { set xrange [0:*] }
+if (named) { set xrange [0.5:marks + 0.5]; set xtics rotate by 35 right }
 if (y_scale eq 'linear') { set yrange [0:*] }
 if (marks > 0) {
     set xtics ()
     do for [m = 1:marks] { set xtics add (mark_label[m] mark_x[m]) }
 }
+
+# Between names there is nothing.
+lines_or_points = named ? 'points' : 'linespoints'
 
 do for [format in 'png svg'] {
     if (format eq 'png') {
@@ -54,7 +58,7 @@ do for [format in 'png svg'] {
     plot for [i = 1:has_deviation * series] data index sprintf('simulated%d', i) using 1:2:3 \
              with yerrorbars lc rgb series_colour[i] lw 1 ps 0 notitle, \
          for [i = 1:series] data index sprintf('simulated%d', i) using 1:2 \
-             with linespoints lc rgb series_colour[i] lw 1.6 pt full[shape(i)] ps size title series_label[i], \
+             with @lines_or_points lc rgb series_colour[i] lw 1.6 pt full[shape(i)] ps size title series_label[i], \
          for [p = 1:published_count] data index published_at(p) using 1:2 \
              with points lc rgb series_colour[published[p]] lw 1.2 pt hollow[shape(published[p])] ps 1.7 * size notitle, \
          for [p = 1:(published_count > 0)] keyentry \

@@ -18,7 +18,7 @@
 #include "sim/error.h"
 #include "sim/param.h"
 
-enum { CONFIG_FILE_BYTES_MAX = 1 << 20, CONFIG_DEPTH_MAX = 64, CONFIG_INCLUDES_MAX = 64 };
+enum { CONFIG_FILE_BYTES_MAX = 1 << 20, CONFIG_DEPTH_MAX = 64, CONFIG_INCLUDES_MAX = 128 };
 
 /* ---- Diagnostics: all errors of a file in one go. ---- */
 struct diagnostic {

@@ -2,17 +2,8 @@
  * it, all at once. */
 #include "sim/config_internal.h"
 
-#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { BLOCK_BYTES = 16384 };
-
-struct config_block {
-    struct config_block *next;
-    size_t used, size;
-    alignas(max_align_t) unsigned char bytes[];
-};
 
 struct config *config_new(void) {
     struct config *config = calloc(1, sizeof *config);
@@ -24,47 +15,20 @@ void config_free(struct config *config) {
     if (config == NULL) {
         return;
     }
-    for (struct config_block *block = config->blocks; block != NULL;) {
-        struct config_block *next = block->next;
-        free(block);
-        block = next;
-    }
+    arena_free(&config->arena);
     free(config);
-}
-
-void *config_allocate(struct config *config, size_t bytes) {
-    const size_t align = alignof(max_align_t);
-    const size_t rounded = (bytes + align - 1) / align * align;
-    struct config_block *block = config->blocks;
-    if (block == NULL || block->size - block->used < rounded) {
-        const size_t size = rounded > BLOCK_BYTES ? rounded : BLOCK_BYTES;
-        block = calloc(1, sizeof *block + size);
-        SIM_ASSERT_MSG(block != NULL, "out of memory");
-        block->size = size;
-        block->next = config->blocks;
-        config->blocks = block;
-    }
-    void *result = block->bytes + block->used;
-    block->used += rounded;
-    return result;
-}
-
-char *config_copy_text(struct config *config, const char *text, size_t length) {
-    char *copy = config_allocate(config, length + 1);
-    memcpy(copy, text, length);
-    return copy;
 }
 
 const char *config_file_name(struct config *config, const char *file) {
     if (config->last_file == NULL || strcmp(config->last_file, file) != 0) {
-        config->last_file = config_copy_text(config, file, strlen(file));
+        config->last_file = arena_copy_text(&config->arena, file, strlen(file));
     }
     return config->last_file;
 }
 
 struct config_node *config_new_node(struct config *config, enum config_kind kind, const char *file, uint32_t line,
                                     uint32_t column) {
-    struct config_node *node = config_allocate(config, sizeof *node);
+    struct config_node *node = arena_allocate(&config->arena, sizeof *node);
     node->kind = kind;
     node->file = config_file_name(config, file);
     node->line = line;
@@ -76,7 +40,7 @@ struct config_node *config_new_node(struct config *config, enum config_kind kind
 /* Room for one more: arrays double, at 4, 8, 16... The old one stays in the arena. */
 static void *grown(struct config *config, const void *old, size_t count, size_t item_bytes) {
     const size_t capacity = count == 0 ? 4 : 2 * count;
-    void *array = config_allocate(config, capacity * item_bytes);
+    void *array = arena_allocate(&config->arena, capacity * item_bytes);
     if (count != 0) {
         memcpy(array, old, count * item_bytes);
     }
@@ -110,7 +74,7 @@ struct config_node *config_copy_node(struct config *config, const struct config_
     copy->quoted = node->quoted;
     copy->incomplete = node->incomplete;
     if (node->kind == CONFIG_SCALAR) {
-        copy->text = config_copy_text(config, node->text, strlen(node->text));
+        copy->text = arena_copy_text(&config->arena, node->text, strlen(node->text));
     }
     for (size_t i = 0; i < node->count; ++i) {
         struct config_node *key = node->kind == CONFIG_MAPPING ? config_copy_node(config, node->key_nodes[i]) : NULL;

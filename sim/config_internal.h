@@ -3,14 +3,14 @@
 #ifndef STILLSUIT_SIM_CONFIG_INTERNAL_H
 #define STILLSUIT_SIM_CONFIG_INTERNAL_H
 
+#include "sim/arena.h"
 #include "sim/config.h"
 
 /* Keys are looked up one after the other; this bounds what a hostile file can cost. */
 enum { CONFIG_KEYS_MAX = 4096, CONFIG_NAME_BYTES = 512 };
 
-struct config_block;
 struct config {
-    struct config_block *blocks; /* the arena, newest first */
+    struct arena arena; /* owns every node and string */
     struct config_node *root;
     const char *last_file; /* the name interned last: nearly always the next node's as well */
     uint32_t includes;     /* files included so far */
@@ -18,8 +18,6 @@ struct config {
 
 /* ---- config_arena.c ---- */
 struct config *config_new(void);
-void *config_allocate(struct config *config, size_t bytes); /* zeroed; never NULL */
-char *config_copy_text(struct config *config, const char *text, size_t length);
 /* The arena's copy of a file name. */
 const char *config_file_name(struct config *config, const char *file);
 struct config_node *config_new_node(struct config *config, enum config_kind kind, const char *file, uint32_t line,

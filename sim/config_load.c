@@ -35,7 +35,7 @@ static const char *beside(struct config *config, const char *file, const char *p
         return path;
     }
     const size_t folder = (size_t)(slash - file) + 1;
-    char *joined = config_allocate(config, folder + strlen(path) + 1);
+    char *joined = arena_allocate(&config->arena, folder + strlen(path) + 1);
     memcpy(joined, file, folder);
     memcpy(joined + folder, path, strlen(path));
     return joined;

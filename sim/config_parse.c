@@ -111,7 +111,7 @@ static struct config_node *read_scalar(struct reader *reader, const yaml_event_t
     struct config_node *node = node_of(reader, event, CONFIG_SCALAR);
     check_decoration(reader, event, event->data.scalar.anchor, event->data.scalar.tag);
     const char *value = (const char *)event->data.scalar.value;
-    node->text = config_copy_text(reader->config, value, event->data.scalar.length);
+    node->text = arena_copy_text(&reader->config->arena, value, event->data.scalar.length);
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     if (strlen(value) != event->data.scalar.length) { /* "\0" in double quotes */
         report(reader, event, "a zero character cannot be part of a text");

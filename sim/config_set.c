@@ -94,14 +94,14 @@ bool config_put(struct config *config, const char *path, struct config_node *val
         return true;
     }
     struct config_node *key = config_new_node(config, CONFIG_SCALAR, value->file, value->line, value->column);
-    key->text = config_copy_text(config, target.last.text, target.last.length);
+    key->text = arena_copy_text(&config->arena, target.last.text, target.last.length);
     config_append(config, target.holder, key, value);
     return true;
 }
 
 bool config_set(struct config *config, const char *assignment, struct diagnostics *diagnostics) {
     const size_t path_length = strcspn(assignment, "=");
-    char *file = config_allocate(config, strlen("--set ") + path_length + 1);
+    char *file = arena_allocate(&config->arena, strlen("--set ") + path_length + 1);
     memcpy(file, "--set ", strlen("--set "));
     memcpy(file + strlen("--set "), assignment, path_length);
     const char *path = file + strlen("--set ");

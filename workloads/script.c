@@ -57,7 +57,7 @@ static void compile(struct script *script, const struct config_node *root, const
                     const struct config_node *client, struct diagnostics *diagnostics) {
     struct parts parts = {0};
     (void)config_bind(root, parts_params, &parts, diagnostics);
-    script->help = script_copy_text(&script->arena, parts.help, strlen(parts.help));
+    script->help = arena_copy_text(&script->arena.memory, parts.help, strlen(parts.help));
     script_parameters_read(&script->arena, &script->parameters, parts.parameters, parameters, diagnostics);
     struct config_node *resolved = script_new_node(&script->arena, root, CONFIG_MAPPING, 2);
     struct config_node *server = script_tree_copy(&script->arena, parts.server, &script->parameters, diagnostics);

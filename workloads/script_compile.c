@@ -347,7 +347,7 @@ static bool compile_op(struct compiler *compiler, const struct config_node *item
     }
     note_use(compiler, type);
     const bool allowed = allowed_here(compiler, type, item->children[0]);
-    void *config = script_allocate(&compiler->script->arena, type->config_bytes);
+    void *config = arena_allocate(&compiler->script->arena.memory, type->config_bytes);
     compiler->takes_time = compiler->takes_time || (type->flags & OP_TAKES_TIME) != 0;
     /* Names are resolved even after an error, or those who use them would be blamed. */
     const bool bound = config_bind(node, type->params, config, compiler->diagnostics);
@@ -366,7 +366,7 @@ bool compile_block(struct compiler *compiler, const struct config_node *list, st
     if (list->kind != CONFIG_SEQUENCE) {
         return compile_error(compiler, list, "a list of operations is due");
     }
-    struct op *ops = script_allocate(&compiler->script->arena, (list->count + 1) * sizeof *ops);
+    struct op *ops = arena_allocate(&compiler->script->arena.memory, (list->count + 1) * sizeof *ops);
     compiler->depth += 1;
     for (size_t i = 0; i < list->count; ++i) {
         good = compile_op(compiler, list->children[i], &ops[i]) && good;

@@ -2,6 +2,7 @@
 #ifndef STILLSUIT_WORKLOADS_SCRIPT_INTERNAL_H
 #define STILLSUIT_WORKLOADS_SCRIPT_INTERNAL_H
 
+#include "sim/arena.h"
 #include "workloads/op.h"
 #include "workloads/script.h"
 
@@ -9,11 +10,9 @@ enum { SCRIPT_NAMES_MAX = 256, SCRIPT_NAME_BYTES = 512 };
 
 /* ---- script_arena.c: all of a script's memory, freed at once. ---- */
 struct script_arena {
-    struct script_arena_block *blocks;
+    struct arena memory;
     const char *last_file_copy; /* file names come in long runs of the same */
 };
-void *script_allocate(struct script_arena *arena, size_t bytes); /* zeroed; never NULL */
-char *script_copy_text(struct script_arena *arena, const char *text, size_t length);
 void script_arena_free(struct script_arena *arena);
 /* A node like `like` (kind, place), without children, with room for `capacity`. */
 struct config_node *script_new_node(struct script_arena *arena, const struct config_node *like, enum config_kind kind,

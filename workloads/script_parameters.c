@@ -33,7 +33,7 @@ struct reading {
 };
 
 static const char *copy_of(const struct reading *reading, const char *text) {
-    return script_copy_text(reading->arena, text, strlen(text));
+    return arena_copy_text(&reading->arena->memory, text, strlen(text));
 }
 
 /* Whether `node` holds a value that fits the row: bound by itself, so that one bad
@@ -76,7 +76,7 @@ static bool read_choices(const struct reading *reading, const struct declaration
     if (list->kind != CONFIG_SEQUENCE || list->count == 0) {
         return fail(reading, list, "a list of values is due");
     }
-    const char **choices = script_allocate(reading->arena, (list->count + 1) * sizeof *choices);
+    const char **choices = arena_allocate(&reading->arena->memory, (list->count + 1) * sizeof *choices);
     for (size_t i = 0; i < list->count; ++i) {
         if (list->children[i]->kind != CONFIG_SCALAR) {
             return fail(reading, list->children[i], "a single value is due");
@@ -164,9 +164,9 @@ void script_parameters_read(struct script_arena *arena, struct script_parameters
         (void)fail(&reading, given, "a mapping of names to values is due");
     }
     parameters->count = mapping ? declared->count : 0;
-    parameters->items = script_allocate(arena, (parameters->count + 1) * sizeof *parameters->items);
-    parameters->table = script_allocate(arena, (parameters->count + 1) * sizeof *parameters->table);
-    parameters->names = script_allocate(arena, (parameters->count + 1) * sizeof *parameters->names);
+    parameters->items = arena_allocate(&arena->memory, (parameters->count + 1) * sizeof *parameters->items);
+    parameters->table = arena_allocate(&arena->memory, (parameters->count + 1) * sizeof *parameters->table);
+    parameters->names = arena_allocate(&arena->memory, (parameters->count + 1) * sizeof *parameters->names);
     for (size_t i = 0; i < parameters->count; ++i) {
         read_one(&reading, parameters, i, declared, given);
     }

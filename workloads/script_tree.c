@@ -18,7 +18,7 @@ static const char *look_up(const struct copying *copying, const struct config_no
         found->used = true;
         return found->text;
     }
-    const char *word = script_copy_text(copying->arena, name, length);
+    const char *word = arena_copy_text(&copying->arena->memory, name, length);
     const char *nearest = config_nearest(word, copying->parameters->names);
     diagnostics_at(copying->diagnostics, node, "unknown parameter '${%s}'%s%s%s", word,
                    nearest == NULL ? "" : "; did you mean '${", nearest == NULL ? "" : nearest,
@@ -28,7 +28,7 @@ static const char *look_up(const struct copying *copying, const struct config_no
 
 static const char *join(struct script_arena *arena, const char *head, const char *tail, size_t tail_length) {
     const size_t length = strlen(head);
-    char *joined = script_allocate(arena, length + tail_length + 1);
+    char *joined = arena_allocate(&arena->memory, length + tail_length + 1);
     memcpy(joined, head, length);
     memcpy(joined + length, tail, tail_length);
     return joined;
@@ -72,7 +72,7 @@ static void copy_child(const struct copying *copying, struct config_node *to, co
     if (from->kind == CONFIG_MAPPING) {
         const char *key = from->keys[index];
         struct config_node *place = script_new_node(copying->arena, from->key_nodes[index], CONFIG_SCALAR, 0);
-        place->text = script_copy_text(copying->arena, key, strlen(key));
+        place->text = arena_copy_text(&copying->arena->memory, key, strlen(key));
         place->parent = to;
         to->keys[to->count] = place->text;
         to->key_nodes[to->count] = place;

@@ -58,6 +58,7 @@ struct operations_ops {
     const struct param *params;         /* of the system's own entry, beside type and profile */
     const struct operation *operations; /* ends with {0} */
     operation_run *over_wire;           /* the one of them that needs a far end; NULL: none does */
+    const char *adapter;                /* ... over a device of that type */
     void (*declare_components)(void);
     /* Builds on a machine (NULL: only checks the configuration, and returns NULL). The
      * caller frees with `destroy`. */

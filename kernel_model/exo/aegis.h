@@ -142,6 +142,10 @@ struct aegis_program {
     void (*entered)(struct aegis_environment *environment);
 };
 
+/* What a program does before its handler where the processor delivers exceptions to it:
+ * aegis_nested.h. */
+typedef void aegis_stub(struct aegis_environment *environment, const struct aegis_exception *exception);
+
 struct aegis_frame {
     struct aegis_frame *next; /* of the environment, oldest first */
     struct exo_handle handle;
@@ -160,6 +164,7 @@ struct aegis_environment {
     struct exo_environment *environment;
     const struct aegis_program *program;
     void *state;               /* the program's */
+    aegis_stub *stub;          /* ... before its handler; NULL: nothing */
     unsigned asid;             /* of the name space that it is in: name_space.h */
     unsigned home;             /* ... and of its first */
     uint64_t name_spaces;      /* a bit for each that is its own */

@@ -93,8 +93,11 @@ struct aegis_machine {
     /* The end of a run of these. */
     void (*allowed)(struct aegis_environment *environment);
 
-    /* The environment's addresses are those of environment->asid from now on. NULL: it has no
-     * more name spaces than one. */
+    /* Another name space of the environment's, in which the kernel's own pages for it are there
+     * alone; its end, after all that was bound in it. NULL: an identifier is all that it takes. */
+    enum error_code (*make_space)(struct aegis_environment *environment, unsigned name_space, struct error *error);
+    void (*end_space)(struct aegis_environment *environment, unsigned name_space);
+    /* The environment's addresses are those of environment->asid from now on. */
     void (*enter_space)(struct aegis_environment *environment);
 
     /* ---- user code: see aegis_user.h ---- */

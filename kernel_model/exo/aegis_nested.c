@@ -11,6 +11,10 @@ enum error_code aegis_nest(struct aegis_environment *environment, struct error *
         return error_set(error, ERR_UNSUPPORTED, "%s: the processor has no nested paging",
                          environment->environment->name);
     }
+    if (environment->name_spaces != UINT64_C(1) << environment->home) {
+        return error_set(error, ERR_UNSUPPORTED, "%s: it has name spaces of the kernel's",
+                         environment->environment->name);
+    }
     SIM_ASSERT_MSG(context_current() != NULL, "%s: nested before the run", environment->environment->name);
     aegis_call_begin(environment, aegis_components.binding, false);
     aegis_step(aegis, &aegis->costs->nest);
@@ -37,6 +41,9 @@ static enum x86_resume on_exception(void *program, struct x86 *cpu) {
         aegis_exit(environment);
     }
     environment->nested++;
+    if (environment->stub != NULL) {
+        environment->stub(environment, &exception);
+    }
     const enum aegis_resume resume = environment->program->exception(environment, &exception);
     environment->nested--;
     aegis_back_to_work(environment);
@@ -52,7 +59,7 @@ void aegis_nested_invalidate(struct aegis_environment *environment, uint64_t vir
     (void)x86_invlpg(own(environment), virtual_address);
 }
 
-void aegis_nested_set_handlers(struct aegis_environment *environment, uint64_t idt, uint64_t stack) {
+void aegis_nested_set_handlers(struct aegis_environment *environment, uint64_t idt, uint64_t stack, aegis_stub *stub) {
     struct x86 *cpu = own(environment);
     SIM_ASSERT_MSG(environment->program->exception != NULL, "%s has no handler", environment->environment->name);
     x86_execute(cpu, 2 * INSTRUCTION);
@@ -60,6 +67,7 @@ void aegis_nested_set_handlers(struct aegis_environment *environment, uint64_t i
     cpu->space->stack = stack;
     cpu->space->exception = on_exception;
     cpu->space->program = environment;
+    environment->stub = stub;
 }
 
 bool aegis_nested_load(struct aegis_environment *environment, uint64_t virtual_address, uint64_t *value) {

@@ -28,8 +28,9 @@ void aegis_nested_set_root(struct aegis_environment *environment, uint64_t root)
 /* INVLPG: after it took a right away in an entry. */
 void aegis_nested_invalidate(struct aegis_environment *environment, uint64_t virtual_address);
 /* LIDT and the stack for frames, which are pushed from `stack` downwards; both virtual.
- * Gates lie at `idt` (x86_gate in hw/x86/x86_regs.h). The handler is program->exception. */
-void aegis_nested_set_handlers(struct aegis_environment *environment, uint64_t idt, uint64_t stack);
+ * Gates lie at `idt` (x86_gate in hw/x86/x86_regs.h). The code there is `stub`, which saves
+ * registers, say (NULL: it does nothing), and then the handler, program->exception. */
+void aegis_nested_set_handlers(struct aegis_environment *environment, uint64_t idt, uint64_t stack, aegis_stub *stub);
 /* Words at any virtual address, which may lie beyond what a system call can name. False: an
  * exception, and its handler skipped the instruction. */
 bool aegis_nested_load(struct aegis_environment *environment, uint64_t virtual_address, uint64_t *value);

@@ -1,5 +1,5 @@
-/* aegis_x86.c: Aegis on a processor that walks page tables itself: what is bound stands
- * in tables of the kernel's, one for each environment, all of it, so that no miss comes up.
+/* aegis_x86.c: Aegis on a processor that walks page tables itself: into the kernel and out.
+ * What is bound stands in page tables: aegis_x86_tables.c.
  *
  * The number of cycles on each path is what its calls add up to: the processor's steps
  * (hw/x86), loads and stores as they stand here and in the files that call, instructions
@@ -11,33 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hw/mmu_regs.h"
-#include "hw/x86/x86.h"
-#include "kernel_model/exo/aegis_machine.h"
 #include "kernel_model/exo/aegis_nested.h"
+#include "kernel_model/exo/aegis_x86.h"
 #include "kernel_model/exo/binding.h"
 
-/* In an environment's block, 8 bytes each. */
-enum aegis_x86_block { BLOCK_CR3 = 0x18, BLOCK_FLAGS = 0x20, BLOCK_STACK_POINTER = 0x28 };
-_Static_assert((int)AEGIS_BLOCK_ENTRY < (int)BLOCK_CR3 && (int)BLOCK_STACK_POINTER + 8 <= (int)AEGIS_BLOCK_HANDLERS,
-               "the processor's words lie between the kernel's");
 _Static_assert((int)AEGIS_PAGE == (int)X86_PAGE_BYTES, "pages");
 _Static_assert((int)AEGIS_RETRY == (int)X86_RETRY && (int)AEGIS_SKIP == (int)X86_SKIP, "how to go on");
 
-/* Pages of one call that are invalidated one by one; more of them, and the space's tag is
- * emptied as a whole. Linux, arch/x86/mm/tlb.c: tlb_single_page_flush_ceiling. */
-enum { FLUSH_AT = 33 };
-/* Instructions of a walk in software, a level: the index shifted and masked, the entry
- * tested and masked. */
-enum { LEVEL_INSTRUCTIONS = 4, MOVE = 1 };
-
-struct aegis_x86 {
-    struct x86_space spaces[AEGIS_ENVIRONMENTS_MAX + 1]; /* by address-space id; 0: nobody's */
-    struct aegis_environment *running;                   /* whose flags and stack pointer the processor has */
-    uint32_t stale[FLUSH_AT];                            /* pages that a run of changes took a right from */
-    unsigned stale_count;
-    uint64_t idt, tss, stack; /* physical */
-};
+enum { MOVE = 1 };
 
 /* ---- instructions ---- */
 
@@ -53,16 +34,8 @@ static void store(struct aegis *aegis, uint64_t physical, uint32_t value) {
     x86_kernel_store(aegis->x86, X86_DIRECT_MAP + physical, 4, value);
 }
 
-static uint64_t load_word(struct aegis *aegis, uint64_t physical) {
-    return x86_kernel_load(aegis->x86, X86_DIRECT_MAP + physical, 8);
-}
-
-static void store_word(struct aegis *aegis, uint64_t physical, uint64_t value) {
-    x86_kernel_store(aegis->x86, X86_DIRECT_MAP + physical, 8, value);
-}
-
 static void store_register(struct aegis *aegis, uint64_t physical, unsigned number) {
-    store_word(aegis, physical, aegis->x86->registers[number]);
+    aegis_x86_store(aegis, physical, aegis->x86->registers[number]);
 }
 
 /* ---- into the kernel and out ---- */
@@ -122,8 +95,8 @@ static void save_running(struct aegis *aegis) {
     const bool frame = cpu->way == X86_BY_FRAME;
     const uint64_t flags = frame ? x86_kernel_load(cpu, x86_frame(cpu) + X86_FRAME_RFLAGS, 8) : cpu->registers[X86_R11];
     const uint64_t stack = frame ? x86_kernel_load(cpu, x86_frame(cpu) + X86_FRAME_RSP, 8) : cpu->registers[X86_RSP];
-    store_word(aegis, from->block + BLOCK_FLAGS, flags);
-    store_word(aegis, from->block + BLOCK_STACK_POINTER, stack);
+    aegis_x86_store(aegis, from->block + BLOCK_FLAGS, flags);
+    aegis_x86_store(aegis, from->block + BLOCK_STACK_POINTER, stack);
 }
 
 static void switch_to(struct aegis *aegis, struct aegis_environment *next) {
@@ -134,12 +107,12 @@ static void switch_to(struct aegis *aegis, struct aegis_environment *next) {
         return;
     }
     save_running(aegis);
-    (void)load_word(aegis, next->block + BLOCK_CR3);
+    (void)aegis_x86_load(aegis, next->block + BLOCK_CR3);
     x86_switch(cpu, &own->spaces[next->asid]);
     own->running = next;
     if (!cpu->space->nested) {
-        cpu->registers[X86_R11] = load_word(aegis, next->block + BLOCK_FLAGS);
-        cpu->registers[X86_RSP] = load_word(aegis, next->block + BLOCK_STACK_POINTER);
+        cpu->registers[X86_R11] = aegis_x86_load(aegis, next->block + BLOCK_FLAGS);
+        cpu->registers[X86_RSP] = aegis_x86_load(aegis, next->block + BLOCK_STACK_POINTER);
     }
 }
 
@@ -239,129 +212,6 @@ static void timer_start(struct aegis *aegis, sim_time period) {
 
 static sim_time timer_tick(const struct aegis *aegis) {
     return aegis->x86->timer_start + aegis->x86->ticks * aegis->x86->timer_period;
-}
-
-/* ---- page tables ---- */
-
-/* The leaf of a page, as the kernel finds it: a load a level, and the leaf's place. 0: a
- * table is missing. */
-static uint64_t leaf_of(struct aegis_environment *environment, uint32_t page) {
-    struct aegis *aegis = environment->aegis;
-    uint64_t table = address_space_root(environment->environment->space);
-    for (unsigned level = MMU_LEVELS;; level--) {
-        const unsigned shift = MMU_PAGE_BITS + (level - 1) * MMU_INDEX_BITS;
-        const uint64_t at = table + ((uint64_t)page >> shift & ((1U << MMU_INDEX_BITS) - 1)) * MMU_ENTRY_BYTES;
-        x86_execute(aegis->x86, LEVEL_INSTRUCTIONS);
-        if (level == 1) {
-            return at;
-        }
-        const uint64_t entry = load_word(aegis, at);
-        if ((entry & MMU_PTE_PRESENT) == 0) {
-            return 0;
-        }
-        table = entry & MMU_PTE_ADDRESS;
-    }
-}
-
-static uint64_t entry_of(uint64_t physical, bool write) {
-    return physical | MMU_PTE_PRESENT | MMU_PTE_USER | (write ? MMU_PTE_WRITABLE : 0);
-}
-
-/* Tables that came into being: the free map knows, and each was zeroed and entered. */
-static void tables_taken(struct aegis_environment *environment, uint32_t from) {
-    enum { STORE_BYTES = 16 };
-    const struct exo_environment *inner = environment->environment;
-    for (uint32_t i = from; i < inner->table_frame_count; i++) {
-        struct context *context = context_current();
-        aegis_mark_free(environment->aegis, inner->table_frames[i], false);
-        if (context != NULL) {
-            cpu_charge(context, AEGIS_PAGE / STORE_BYTES + 1);
-            cpu_touch(context, inner->table_frames[i], AEGIS_PAGE, true);
-        }
-    }
-}
-
-/* A page whose tables are not all there. They are charged to the environment, or it could
- * have the kernel's memory for nothing. */
-static enum error_code map_with_tables(struct aegis_environment *environment, uint32_t page, uint64_t physical,
-                                       bool write, struct error *error) {
-    struct exo_environment *inner = environment->environment;
-    const uint32_t before = inner->table_frame_count;
-    enum error_code code =
-        address_space_map(inner->space, page, physical, AEGIS_PAGE, MMU_USER | (write ? (unsigned)MMU_WRITE : 0U));
-    tables_taken(environment, before);
-    code = exo_tables_error(inner, code);
-    return code == OK ? OK : error_set(error, code, "%s: no memory for a page table", inner->name);
-}
-
-/* The processor forgets a page of an environment that may not be the one that runs. */
-static void forget(struct aegis_environment *environment, unsigned name_space, uint32_t page) {
-    struct aegis *aegis = environment->aegis;
-    const struct x86_space *space = &aegis->processor->spaces[name_space];
-    if (space->nested) {
-        x86_flush(aegis->x86, space);
-    } else {
-        x86_invlpg_of(aegis->x86, space, page);
-    }
-}
-
-/* What was there before is in no TLB any more; what was not there never was. */
-static enum error_code bind(struct aegis_environment *environment, uint32_t page, uint64_t physical, bool write,
-                            struct error *error) {
-    struct aegis *aegis = environment->aegis;
-    const uint64_t at = leaf_of(environment, page);
-    if (at == 0) {
-        return map_with_tables(environment, page, physical, write, error);
-    }
-    const uint64_t old = load_word(aegis, at);
-    store_word(aegis, at, entry_of(physical, write));
-    if ((old & MMU_PTE_PRESENT) != 0) {
-        forget(environment, environment->asid, page);
-    }
-    return OK;
-}
-
-static void unbind(struct aegis_environment *environment, unsigned name_space, uint32_t page) {
-    const uint64_t at = leaf_of(environment, page);
-    if (at != 0) {
-        store_word(environment->aegis, at, 0);
-        forget(environment, name_space, page);
-    }
-}
-
-/* Rights that are given need no invalidation: an access that the TLB's entry does not
- * allow walks again. Those that are taken are remembered up to the end of the run. */
-static void allow(struct aegis_environment *environment, uint32_t page, uint64_t physical, bool access, bool write) {
-    struct aegis *aegis = environment->aegis;
-    struct aegis_x86 *own = aegis->processor;
-    const uint64_t at = leaf_of(environment, page);
-    if (at == 0) {
-        return;
-    }
-    const uint64_t old = load_word(aegis, at);
-    const uint64_t marks = old & (MMU_PTE_ACCESSED | MMU_PTE_DIRTY);
-    store_word(aegis, at, access ? entry_of(physical, write) | marks : 0);
-    const bool taken = (old & MMU_PTE_PRESENT) != 0 && (!access || ((old & MMU_PTE_WRITABLE) != 0 && !write));
-    if (taken) {
-        if (own->stale_count < FLUSH_AT) {
-            own->stale[own->stale_count] = page;
-        }
-        own->stale_count++;
-    }
-}
-
-static void allowed(struct aegis_environment *environment) {
-    struct aegis *aegis = environment->aegis;
-    struct aegis_x86 *own = aegis->processor;
-    const struct x86_space *space = &own->spaces[environment->asid];
-    if (own->stale_count > (space->nested ? 0 : FLUSH_AT)) {
-        x86_flush(aegis->x86, space);
-    } else {
-        for (unsigned i = 0; i < own->stale_count; i++) {
-            forget(environment, environment->asid, own->stale[i]);
-        }
-    }
-    own->stale_count = 0;
 }
 
 /* ---- user code ---- */
@@ -465,8 +315,8 @@ static enum error_code begin(struct aegis_environment *environment, struct error
     struct x86_space *space = &aegis->processor->spaces[environment->home];
     (void)error;
     *space = x86_space_make(environment->environment->space, environment->home, false);
-    store_word(aegis, environment->block + BLOCK_CR3, address_space_root(space->tables) | space->tag);
-    store_word(aegis, environment->block + BLOCK_FLAGS, X86_RFLAGS_ONE | X86_RFLAGS_IF | X86_RFLAGS_AC);
+    aegis_x86_store(aegis, environment->block + BLOCK_CR3, address_space_root(space->tables) | space->tag);
+    aegis_x86_store(aegis, environment->block + BLOCK_FLAGS, X86_RFLAGS_ONE | X86_RFLAGS_IF | X86_RFLAGS_AC);
     map_free_frames(aegis);
     return OK;
 }
@@ -480,10 +330,11 @@ static void end(struct aegis_environment *environment) {
     if (environment->home == 0) {
         return; /* it had not begun */
     }
-    if (aegis->x86->space == &own->spaces[environment->home]) {
+    if (own->running == environment) {
         x86_switch(aegis->x86, &own->spaces[0]);
+        own->running = NULL;
     }
-    own->running = own->running == environment ? NULL : own->running;
+    aegis_x86_free_tables(environment);
     for (uint32_t i = 0; i < inner->table_frame_count; i++) {
         aegis_mark_free(aegis, inner->table_frames[i], true);
     }
@@ -525,11 +376,14 @@ const struct aegis_machine aegis_x86 = {
     .interrupt_return = interrupt_return,
     .timer_start = timer_start,
     .timer_tick = timer_tick,
-    .bind = bind,
-    .unbind = unbind,
-    .keep = bind,
-    .allow = allow,
-    .allowed = allowed,
+    .bind = aegis_x86_bind,
+    .unbind = aegis_x86_unbind,
+    .keep = aegis_x86_bind,
+    .allow = aegis_x86_allow,
+    .allowed = aegis_x86_allowed,
+    .make_space = aegis_x86_make_space,
+    .end_space = aegis_x86_end_space,
+    .enter_space = aegis_x86_enter_space,
     .user_load = user_load,
     .user_store = user_store,
     .user_add = user_add,

@@ -27,8 +27,8 @@ struct exo_bound_downloads_config {
 
 struct exo_bound_downloads;
 
-/* Hooks itself to the kernel's frames_released, above whoever is there (Aegis, nested.h):
- * create it after these. Free it after the kernel, whose end still removes filters. */
+/* Hooks itself to the kernel's frames_released, above whoever is there (Aegis):
+ * create it after that. Free it after the kernel, whose end still removes filters. */
 struct exo_bound_downloads *exo_bound_downloads_create(struct exo_kernel *kernel,
                                                        const struct exo_bound_downloads_config *config);
 void exo_bound_downloads_free(struct exo_bound_downloads *downloads);

@@ -50,6 +50,16 @@ enum error_code exo_tables_error(struct exo_environment *environment, enum error
     return exo_share(environment, "frames of page tables", NULL);
 }
 
+struct address_space *exo_address_space_create(struct exo_environment *environment, struct error *error) {
+    struct address_space *space =
+        address_space_create(environment->kernel->machine->memory, table_frame_allocate, environment);
+    if (space == NULL) {
+        (void)error_set(error, exo_tables_error(environment, ERR_EXHAUSTED), "%s: no memory for page tables",
+                        environment->name);
+    }
+    return space;
+}
+
 /* An address space and a domain, where hardware walks tables. */
 static enum error_code make_spaces(struct exo_environment *environment, struct error *error) {
     struct machine *machine = environment->kernel->machine;

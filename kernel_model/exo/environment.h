@@ -69,6 +69,9 @@ enum error_code exo_grant(struct exo_environment *environment, const struct exo_
 enum error_code exo_no_capability(struct exo_environment *environment, enum error_code code, struct error *error);
 /* Counts that it has its share of something, and says so: ERR_SHARE. */
 enum error_code exo_share(struct exo_environment *environment, const char *what, struct error *error);
+/* One more address space of the environment's, whose tables it is charged for like the first's, to
+ * its end. NULL: ERR_SHARE, ERR_EXHAUSTED. The caller frees it (address_space_free). */
+struct address_space *exo_address_space_create(struct exo_environment *environment, struct error *error);
 /* What a mapping's failure means: ERR_SHARE, counted, in place of ERR_EXHAUSTED if the
  * environment's own limit kept it from a frame for its tables. */
 enum error_code exo_tables_error(struct exo_environment *environment, enum error_code code);

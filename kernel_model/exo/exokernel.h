@@ -90,7 +90,6 @@ struct exo_kernel {
      * `index`, or every one of the frames if it was not `derived`. NULL: nobody. */
     void (*frames_released)(void *context, uint64_t physical, uint64_t count, uint32_t index, bool derived);
     void *frames_released_context;
-    struct exo_nested *nested; /* nested.h */
 };
 
 /* Boots on a machine: takes its memory, its interrupts. The key of the capabilities

@@ -27,20 +27,24 @@ unsigned aegis_name_space_take(struct aegis_environment *environment) {
 }
 
 static enum error_code create(struct aegis_environment *environment, unsigned *name_space, struct error *error) {
-    struct aegis *aegis = environment->aegis;
+    const struct aegis_machine *machine = environment->aegis->machine;
     unsigned held = 0;
     for (unsigned asid = 1; asid <= AEGIS_ENVIRONMENTS_MAX; asid++) {
         held += is_own(environment, asid) ? 1 : 0;
-    }
-    if (aegis->machine->enter_space == NULL) {
-        return error_set(error, ERR_UNSUPPORTED, "%s: one name space on this processor",
-                         environment->environment->name);
     }
     if (held == AEGIS_NAME_SPACES_MAX) {
         return exo_share(environment->environment, "name spaces", error);
     }
     *name_space = aegis_name_space_take(environment);
-    return *name_space != 0 ? OK : error_set(error, ERR_EXHAUSTED, "every address-space id is taken");
+    if (*name_space == 0) {
+        return error_set(error, ERR_EXHAUSTED, "every address-space id is taken");
+    }
+    const enum error_code code =
+        machine->make_space != NULL ? machine->make_space(environment, *name_space, error) : OK;
+    if (code != OK) {
+        environment->name_spaces &= ~bit(*name_space);
+    }
+    return code;
 }
 
 enum error_code aegis_name_space_create(struct aegis_environment *environment, unsigned *name_space,
@@ -75,6 +79,9 @@ static void drop_own_pages(struct aegis_environment *environment, unsigned name_
     const struct aegis_machine *machine = environment->aegis->machine;
     machine->unbind(environment, name_space, AEGIS_SAVE_AREA_AT);
     machine->unbind(environment, name_space, AEGIS_FREE_MAP_AT);
+    if (machine->end_space != NULL) {
+        machine->end_space(environment, name_space);
+    }
 }
 
 enum error_code aegis_name_space_destroy(struct aegis_environment *environment, unsigned name_space,

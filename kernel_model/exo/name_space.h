@@ -17,7 +17,8 @@
 enum { AEGIS_NAME_SPACES_MAX = 8 }; /* of an environment */
 
 /* [env] A new one, in which nothing is bound. ERR_SHARE: it has as many as it may;
- * ERR_EXHAUSTED: no address-space id is free; ERR_UNSUPPORTED: not on this processor. */
+ * ERR_EXHAUSTED: no address-space id is free, or no memory for its page table; ERR_UNSUPPORTED:
+ * not under nested paging. */
 enum error_code aegis_name_space_create(struct aegis_environment *environment, unsigned *name_space,
                                         struct error *error);
 /* [env] From now on the environment's accesses and bindings are of this one. Its first is

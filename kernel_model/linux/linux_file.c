@@ -87,47 +87,51 @@ enum error_code linux_file_open(struct system_thread *caller, const struct syste
 typedef enum error_code transfer_function(struct fs *fs, const struct fs_call *call, struct fs_file *file,
                                           uint64_t offset, uint64_t physical, uint32_t length_bytes);
 
-/* What a write or a read moves, and how. */
+/* A write or a read: how, and what. */
 struct transfer {
     transfer_function *cached, *direct;
-    uint64_t offset_bytes, physical;
-    uint32_t length_bytes;
+    const struct linux_call_components *components;
+    struct linux_step *vfs;
+    uint64_t *counter;
+    const char *name;
 };
 
-/* In a call that has been entered: moves the bytes, keeps the page cache's limits. */
-static enum error_code move(struct linux_file_call *call, struct system_file *where, const struct transfer *transfer) {
-    struct linux_storage *storage = storage_of(call->thread);
+/* The whole call: moves the bytes, keeps the page cache's limits. */
+static enum error_code move(const struct transfer *transfer, struct linux_thread *thread, struct system_file *where,
+                            uint64_t offset_bytes, uint64_t physical, uint32_t length_bytes, struct request *request) {
+    struct linux_storage *storage = storage_of(thread);
     const struct linux_file *file = (struct linux_file *)where;
     transfer_function *function = file->direct ? transfer->direct : transfer->cached;
-    const enum error_code code = function(storage->fs, &call->base, file->file, transfer->offset_bytes,
-                                          transfer->physical, transfer->length_bytes);
-    return code == OK ? linux_balance(storage, call) : code;
+    struct linux_file_call call;
+    enter(&call, thread, transfer->components, request, transfer->vfs, transfer->name);
+    *transfer->counter += 1;
+    enum error_code code = function(storage->fs, &call.base, file->file, offset_bytes, physical, length_bytes);
+    code = code == OK ? linux_balance(storage, &call) : code;
+    leave(&call);
+    return code;
 }
 
 enum error_code linux_file_write(struct system_thread *caller, struct system_file *where, uint64_t offset_bytes,
                                  uint64_t physical, uint32_t length_bytes, struct request *request) {
     struct linux_thread *thread = (struct linux_thread *)caller;
     struct linux_storage *storage = storage_of(thread);
-    const struct transfer transfer = {fs_write, fs_write_direct, offset_bytes, physical, length_bytes};
-    struct linux_file_call call;
-    enter(&call, thread, &linux_file_write_components, request, &storage->profile.vfs_write, "write");
-    storage->counters.file_writes += 1;
-    const enum error_code code = move(&call, where, &transfer);
-    leave(&call);
-    return code;
+    const struct transfer write = {fs_write,
+                                   fs_write_direct,
+                                   &linux_file_write_components,
+                                   &storage->profile.vfs_write,
+                                   &storage->counters.file_writes,
+                                   "write"};
+    return move(&write, thread, where, offset_bytes, physical, length_bytes, request);
 }
 
 enum error_code linux_file_read(struct system_thread *caller, struct system_file *where, uint64_t offset_bytes,
                                 uint64_t physical, uint32_t length_bytes, struct request *request) {
     struct linux_thread *thread = (struct linux_thread *)caller;
     struct linux_storage *storage = storage_of(thread);
-    const struct transfer transfer = {fs_read, fs_read_direct, offset_bytes, physical, length_bytes};
-    struct linux_file_call call;
-    enter(&call, thread, &linux_file_read_components, request, &storage->profile.vfs_read, "read");
-    storage->counters.file_reads += 1;
-    const enum error_code code = move(&call, where, &transfer);
-    leave(&call);
-    return code;
+    const struct transfer read = {
+        fs_read, fs_read_direct, &linux_file_read_components, &storage->profile.vfs_read, &storage->counters.file_reads,
+        "read"};
+    return move(&read, thread, where, offset_bytes, physical, length_bytes, request);
 }
 
 enum error_code linux_file_sync(struct system_thread *caller, struct system_file *where, enum system_sync how,

@@ -270,6 +270,7 @@ const struct operations_ops ultrix_operations_ops = {
     .params = ultrix_params,
     .operations = ultrix_operations,
     .over_wire = ultrix_run_udp,
+    .adapter = "nic/lance",
     .declare_components = declare_components,
     .create = create,
     .destroy = destroy,

@@ -31,6 +31,9 @@ struct exos_costs {
 extern const struct param exos_cost_params[];
 
 /* ---- exos_program.c: for a program's table ---- */
+/* [env] What a program does first, by the form of page table that it is to have: pmap.h. */
+enum error_code exos_start(struct aegis_environment *environment, const struct exos_vm_costs *costs,
+                           struct error *error);
 /* Restores the scratch registers from the save area and skips the instruction. */
 enum aegis_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs);
 /* At the end of a slice: saves the registers in the save area, yields, restores. */
@@ -40,7 +43,6 @@ void exos_slice_end(struct aegis_environment *environment, struct exos_costs *co
 void exos_give_back(struct aegis_environment *environment, struct exos_costs *costs);
 
 extern const struct operations_ops aegis_operations_ops;
-extern const struct operations_ops nested_operations_ops; /* nested_system.c */
 
 /* ---- The system behind aegis_operations_ops ---- */
 struct exos_profile {
@@ -50,6 +52,7 @@ struct exos_profile {
     struct exos_ipc_costs ipc;
     struct exos_udp_costs udp;
     struct aegis_network_costs network;
+    bool has_network; /* else the two above are nothing */
 };
 /* A partner of the measured program, with the page that they share. */
 struct exos_peer {
@@ -92,8 +95,8 @@ extern const struct aegis_program exos_partner_program;
 
 /* ---- exos_vm_operations.c ---- */
 operation_prepare exos_prepare_pages;
-operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_trap,
-    exos_run_appel1, exos_run_appel2;
+operation_run exos_run_dirty, exos_run_protect_one, exos_run_protect_all, exos_run_unprotect_all, exos_run_reprotect,
+    exos_run_trap, exos_run_appel1, exos_run_appel2;
 operation_prepare exos_prepare_cycle, exos_prepare_collect;
 operation_run exos_run_cycle, exos_run_collect;
 operation_prepare exos_prepare_trap, exos_prepare_appel1, exos_prepare_appel2;

@@ -8,7 +8,15 @@ static struct exos_system *system_of(struct operations *base) {
 
 /* ---- the partners' programs ---- */
 
+/* As the measured program does. */
+static void start(struct aegis_environment *environment) {
+    const struct exos_system *system = environment->state;
+    const enum error_code code = exos_start(environment, &system->profile.vm, NULL);
+    SIM_ASSERT_MSG(code == OK, "a partner cannot begin");
+}
+
 static void answer_words(struct exos_ipc *ipc) {
+    start(ipc->environment);
     for (;;) {
         uint32_t word = 0;
         (void)exos_pipe_read(ipc, EXOS_SHARED_REQUESTS, &word, 1);
@@ -33,6 +41,7 @@ static void trusted_main(struct aegis_environment *environment) {
 
 static void counter_main(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
+    start(environment);
     for (;;) {
         exos_counter_take(&system->counter.far, true);
     }
@@ -40,6 +49,7 @@ static void counter_main(struct aegis_environment *environment) {
 
 static void server_entered(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
+    start(environment);
     while (exos_reply(&system->server.far) == OK) {
     }
 }

@@ -6,6 +6,7 @@
 #include "kernel_model/exo/name_space.h"
 #include "kernel_model/exo/transfer.h"
 #include "libos_model/exos/exos.h"
+#include "libos_model/exos/pmap.h"
 
 static struct exos_system *system_of(struct operations *base) {
     return (struct exos_system *)base;
@@ -74,6 +75,8 @@ static void run_transfer(struct operations *base) {
 /* Answers each transfer with the registers as they are. */
 static void partner_entered(struct aegis_environment *environment) {
     const struct exos_system *system = environment->state;
+    const enum error_code code = exos_start(environment, &system->profile.vm, NULL);
+    SIM_ASSERT_MSG(code == OK, "the partner cannot begin");
     while (aegis_transfer(environment, system->measured->environment->number, AEGIS_SYNCHRONOUS) == OK) {
     }
 }
@@ -106,20 +109,15 @@ static void run_scan(struct operations *base) {
 
 /* ---- a page's rights ---- */
 
-/* Below the library: a translation inserted anew. */
+/* Below the library's protection: the one page's translation alone. */
 static enum error_code prepare_protect(struct operations *base, struct error *error) {
     return exos_vm_grow(&system_of(base)->vm, 1, error);
 }
 
-static void set_right(struct exos_system *system, bool write) {
-    exos_step(system, &system->profile.vm.page_walk);
-    const enum error_code code = aegis_tlb_insert(system->measured, EXOS_DATA_AT, &system->vm.handles[0], write, NULL);
-    SIM_ASSERT(code == OK);
-}
-
 static void run_protect(struct operations *base) {
-    set_right(system_of(base), false);
-    set_right(system_of(base), true);
+    struct exos_vm *vm = &system_of(base)->vm;
+    vm->pmap->bind(vm, EXOS_DATA_AT, false);
+    vm->pmap->bind(vm, EXOS_DATA_AT, true);
 }
 
 /* ---- two sets of addresses ---- */
@@ -168,6 +166,8 @@ const struct operation exos_operations[] = {
     {"prot1", "a page protected from reading", exos_prepare_pages, exos_run_protect_one},
     {"protect_pages", "`pages` pages protected from reading, in one call", exos_prepare_pages, exos_run_protect_all},
     {"unprotect_pages", "`pages` pages unprotected, in one call", exos_prepare_pages, exos_run_unprotect_all},
+    {"reprotect", "`pages` pages protected from reading in one call, and unprotected in another", exos_prepare_pages,
+     exos_run_reprotect},
     {"trap", "an access to a protected page, handled by the application", exos_prepare_trap, exos_run_trap},
     {"appel1", "a protected page accessed, its handler protecting another and unprotecting it", exos_prepare_appel1,
      exos_run_appel1},

@@ -2,6 +2,7 @@
 #include "kernel_model/exo/binding.h"
 #include "kernel_model/exo/slice.h"
 #include "libos_model/exos/exos.h"
+#include "libos_model/exos/pmap.h"
 
 #define EXOS_COST(name, text)                                                                                          \
     { .key = #name, .type = PARAM_COST, .offset = offsetof(struct exos_costs, name), .help = text }
@@ -14,6 +15,12 @@ const struct param exos_cost_params[] = {
     EXOS_COST(revoke_choose, "choosing a frame to give back"),
     EXOS_COST(stride_pick, "the stride scheduler: the client with the least pass, and its next pass"),
     {0}};
+
+enum error_code exos_start(struct aegis_environment *environment, const struct exos_vm_costs *costs,
+                           struct error *error) {
+    const struct exos_pmap *pmap = exos_pmap_of(costs);
+    return pmap->start != NULL ? pmap->start(environment, error) : OK;
+}
 
 enum aegis_resume exos_skip(struct aegis_environment *environment, struct exos_costs *costs) {
     aegis_user_step(environment, &costs->exception_handler);

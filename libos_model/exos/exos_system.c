@@ -26,14 +26,20 @@ static const struct param profile_params[] = {
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, ipc),
      .help = "the library's communication"},
-    {.key = "udp", .type = PARAM_NODE, .offset = offsetof(struct profile_file, udp), .help = "the library's UDP"},
+    {.key = "udp",
+     .type = PARAM_NODE,
+     .offset = offsetof(struct profile_file, udp),
+     .default_text = "",
+     .help = "the library's UDP; without this and the next two, there is no network"},
     {.key = "lance",
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, lance),
+     .default_text = "",
      .help = "the kernel's driver of the network adapter"},
     {.key = "download",
      .type = PARAM_NODE,
      .offset = offsetof(struct profile_file, download),
+     .default_text = "",
      .help = "packet filters and handlers"},
     {0}};
 
@@ -42,6 +48,25 @@ struct entry_file {
     const struct config_node *profile;
     struct aegis_config config;
 };
+
+/* All of it or nothing: where there is no adapter there is no driver either. */
+static bool bind_network(const struct config_node *node, const struct profile_file *file, struct exos_profile *profile,
+                         struct diagnostics *diagnostics) {
+    profile->has_network = file->udp != NULL || file->lance != NULL || file->download != NULL;
+    if (!profile->has_network) {
+        return true;
+    }
+    if (file->udp == NULL || file->lance == NULL || file->download == NULL) {
+        diagnostics_at(diagnostics, node, "a profile has udp, lance and download, or none of them; '%s' is missing",
+                       file->udp == NULL     ? "udp"
+                       : file->lance == NULL ? "lance"
+                                             : "download");
+        return false;
+    }
+    bool good = config_bind(file->udp, exos_udp_cost_params, &profile->udp, diagnostics);
+    good = config_bind(file->lance, lance_driver_cost_params, &profile->network.lance, diagnostics) && good;
+    return config_bind(file->download, download_cost_params, &profile->network.download, diagnostics) && good;
+}
 
 static bool bind_profile(const struct config_node *node, struct exos_profile *profile,
                          struct diagnostics *diagnostics) {
@@ -53,9 +78,7 @@ static bool bind_profile(const struct config_node *node, struct exos_profile *pr
     good = config_bind(file.exos, exos_cost_params, &profile->exos, diagnostics) && good;
     good = config_bind(file.vm, exos_vm_cost_params, &profile->vm, diagnostics) && good;
     good = config_bind(file.ipc, exos_ipc_cost_params, &profile->ipc, diagnostics) && good;
-    good = config_bind(file.udp, exos_udp_cost_params, &profile->udp, diagnostics) && good;
-    good = config_bind(file.lance, lance_driver_cost_params, &profile->network.lance, diagnostics) && good;
-    return config_bind(file.download, download_cost_params, &profile->network.download, diagnostics) && good;
+    return bind_network(node, &file, profile, diagnostics) && good;
 }
 
 static bool bind_entry(const struct config_node *node, struct exos_system *system, struct diagnostics *diagnostics) {
@@ -83,7 +106,11 @@ static struct operations *create(struct machine *machine, const struct config_no
     system->base = (struct operations){&aegis_operations_ops, machine};
     struct error error = {0};
     if (bind_entry(node, system, diagnostics) && machine != NULL) {
-        system->aegis = aegis_create(machine, &system->config, &system->profile.aegis, &error);
+        if (system->profile.vm.page_table == EXOS_TABLE_HARDWARE && machine->x86 == NULL) {
+            (void)error_set(&error, ERR_UNSUPPORTED, "page_table: hardware: its cores are no 'x86'");
+        } else {
+            system->aegis = aegis_create(machine, &system->config, &system->profile.aegis, &error);
+        }
         if (system->aegis == NULL) {
             diagnostics_at(diagnostics, node, "%s", error.text);
         }
@@ -124,7 +151,8 @@ static void measured_main(struct aegis_environment *environment) {
     struct exos_system *system = environment->state;
     const struct operations_loop loop = {&system->base, environment->main, work_for, loop_step};
     struct error error = {0};
-    if (operations_prepare(&system->base, &system->plan, &error) != OK) {
+    if (exos_start(environment, &system->profile.vm, &error) != OK ||
+        operations_prepare(&system->base, &system->plan, &error) != OK) {
         system->meter.failed(system->meter.context, &error);
         return;
     }
@@ -250,11 +278,12 @@ static void visit_costs(const struct operations *base,
 
 const struct operations_ops aegis_operations_ops = {
     .type_name = "aegis",
-    .help = "the exokernel of SOSP'95 on an R3000, with a library OS",
+    .help = "the exokernel of SOSP'95, with a library OS",
     .profile_params = profile_params,
     .params = aegis_params,
     .operations = exos_operations,
     .over_wire = exos_run_udp,
+    .adapter = "nic/lance",
     .declare_components = declare_components,
     .create = create,
     .destroy = destroy,

@@ -64,6 +64,9 @@ enum error_code exos_make_network(struct exos_system *system, struct error *erro
     if (!exos_is_planned(system, exos_run_udp, NULL)) {
         return OK;
     }
+    if (!system->profile.has_network) {
+        return error_set(error, ERR_UNSUPPORTED, "the profile has no sections udp, lance and download");
+    }
     enum error_code code =
         aegis_network_create(system->aegis, &system->profile.network, stations[answers ? 1 : 0], error);
     if (code == OK) {

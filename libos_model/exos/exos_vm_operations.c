@@ -53,6 +53,11 @@ void exos_run_unprotect_all(struct operations *base) {
     exos_vm_protect(&system->vm, EXOS_DATA_AT, system->plan.pages, AEGIS_READ_WRITE);
 }
 
+void exos_run_reprotect(struct operations *base) {
+    exos_run_protect_all(base);
+    exos_run_unprotect_all(base);
+}
+
 /* ---- a trap, which the program skips ---- */
 
 enum error_code exos_prepare_trap(struct operations *base, struct error *error) {

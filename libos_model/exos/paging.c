@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "hw/machine.h"
-#include "libos_model/exos/page_table.h"
+#include "libos_model/exos/pmap.h"
 
 /* Instructions that put a slot onto a stack, or take it off. */
 enum { STACK = 3 };
@@ -60,7 +60,7 @@ static enum aegis_resume mark_used(struct exos_vm *vm, uint32_t address) {
 
 static void give_frame_back(struct exos_paging *paging, uint64_t page, uint32_t entry) {
     struct exos_vm *vm = paging->vm;
-    exos_table_set(vm, entry, 0);
+    vm->pmap->set(vm, entry, 0);
     const enum error_code code = aegis_frame_release(vm->environment, &vm->handles[page], NULL);
     SIM_ASSERT_MSG(code == OK, "a resident page's frame is not the environment's");
     paging->slot_of[page] = UINT64_MAX;
@@ -69,10 +69,9 @@ static void give_frame_back(struct exos_paging *paging, uint64_t page, uint32_t 
 static void evict(struct exos_paging *paging, uint64_t slot) {
     struct exos_vm *vm = paging->vm;
     const uint64_t page = paging->page_of[slot];
-    const uint32_t entry = exos_table_entry(vm, exos_vm_page(page), false);
-    const uint32_t pte = exos_table_get(vm, entry);
-    if ((pte & EXOS_PTE_DIRTY) != 0) {
-        memory_read(memory_of(paging), pte & EXOS_PTE_FRAME, stored(paging, page), AEGIS_PAGE);
+    const uint32_t entry = vm->pmap->entry(vm, exos_vm_page(page), false);
+    if ((vm->pmap->get(vm, entry) & EXOS_PTE_DIRTY) != 0) {
+        memory_read(memory_of(paging), paging->frame_of[slot], stored(paging, page), AEGIS_PAGE);
         step(paging, &vm->costs->page_out);
         paging->out++;
     }
@@ -91,10 +90,9 @@ static bool bring(struct exos_paging *paging, uint64_t page, uint64_t slot) {
         paging->in++;
     }
     paging->blank[page] = false;
-    const uint32_t entry = exos_table_entry(vm, exos_vm_page(page), true);
-    SIM_ASSERT_MSG(entry != 0, "the page table is full");
-    exos_table_set(vm, entry, (uint32_t)physical | EXOS_PTE_MAPPED | EXOS_PTE_READ | EXOS_PTE_WRITE);
+    exos_vm_enter(vm, exos_vm_page(page), physical);
     paging->page_of[slot] = page;
+    paging->frame_of[slot] = physical;
     paging->slot_of[page] = slot;
     paging->referenced[slot] = true;
     return true;
@@ -134,7 +132,7 @@ void exos_paging_discard(struct exos_paging *paging, uint64_t page) {
     aegis_user_execute(vm->environment, STACK);
     paging->blank[page] = true;
     if (slot != UINT64_MAX) {
-        give_frame_back(paging, page, exos_table_entry(vm, exos_vm_page(page), false));
+        give_frame_back(paging, page, vm->pmap->entry(vm, exos_vm_page(page), false));
         paging->empty_slots[paging->empty++] = slot;
     }
 }
@@ -155,6 +153,7 @@ enum error_code exos_paging_begin(struct exos_paging *paging, struct exos_vm *vm
     }
     *paging = (struct exos_paging){.vm = vm, .pages = pages, .frames = frames};
     paging->page_of = array(frames, sizeof *paging->page_of);
+    paging->frame_of = array(frames, sizeof *paging->frame_of);
     paging->referenced = array(frames, sizeof *paging->referenced);
     paging->empty_slots = array(frames, sizeof *paging->empty_slots);
     paging->blank = array(pages, sizeof *paging->blank);
@@ -173,6 +172,7 @@ enum error_code exos_paging_begin(struct exos_paging *paging, struct exos_vm *vm
 
 void exos_paging_free(struct exos_paging *paging) {
     free(paging->page_of);
+    free(paging->frame_of);
     free(paging->referenced);
     free(paging->slot_of);
     free(paging->empty_slots);

@@ -32,6 +32,7 @@ struct exos_paging {
     uint64_t hand;          /* the slot that lru and clock look at next */
     uint64_t used;          /* own: the page that was just used */
     uint64_t *page_of;      /* by slot */
+    uint64_t *frame_of;     /* by slot: physical address */
     bool *referenced;       /* by slot: used since the hand passed */
     uint64_t *slot_of;      /* by page; UINT64_MAX: it is not resident */
     uint64_t *empty_slots;  /* a stack of those that pages were discarded from */

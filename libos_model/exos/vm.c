@@ -3,11 +3,11 @@
 #include <stdlib.h>
 
 #include "kernel_model/exo/aegis_user.h"
-#include "libos_model/exos/page_table.h"
 #include "libos_model/exos/paging.h"
+#include "libos_model/exos/pmap.h"
 #include "sim/random.h"
 
-const char *const exos_table_names[] = {"linear", "hashed", NULL};
+const char *const exos_table_names[] = {"linear", "hashed", "hardware", NULL};
 const char *const exos_frames_names[] = {"any", "colored", "random", NULL};
 
 #define VM_COST(name, text)                                                                                            \
@@ -18,7 +18,7 @@ const struct param exos_vm_cost_params[] = {
      .offset = offsetof(struct exos_vm_costs, page_table),
      .default_text = "linear",
      .choices = exos_table_names,
-     .help = "the form of the application's page table"},
+     .help = "the form of the application's page table; hardware: its own under nested paging (x86-64)"},
     {.key = "frames",
      .type = PARAM_CHOICE,
      .offset = offsetof(struct exos_vm_costs, frames),
@@ -41,6 +41,14 @@ const struct param exos_vm_cost_params[] = {
      .minimum = "1",
      .maximum = "65536",
      .help = "frames that hold pages which come and go"},
+    {.key = "flush_above",
+     .type = PARAM_INTEGER,
+     .offset = offsetof(struct exos_vm_costs, flush_above),
+     .default_text = "33",
+     .minimum = "0",
+     .maximum = "1000000",
+     .help = "under nested paging: translations of so many pages are invalidated one by one; of more, all are at once "
+             "(33: Linux's tlb_single_page_flush_ceiling)"},
     {.key = "victim",
      .type = PARAM_CHOICE,
      .offset = offsetof(struct exos_vm_costs, victim),
@@ -54,22 +62,6 @@ static void step(struct exos_vm *vm, struct cost *cost) {
 }
 
 /* ---- making it ---- */
-
-static enum error_code make_table(struct exos_vm *vm, uint64_t pages, struct error *error) {
-    const uint64_t count = exos_table_size(vm, pages);
-    enum error_code code = OK;
-    for (uint64_t i = 0; i < count && code == OK; i++) {
-        struct exo_handle handle;
-        uint64_t physical = 0;
-        code = aegis_frame_allocate(vm->environment, 0, AEGIS_ANY_COLOR, &handle, &physical, error);
-        if (code == OK) {
-            code =
-                aegis_map_guaranteed(vm->environment, EXOS_TABLE_AT + (uint32_t)i * AEGIS_PAGE, &handle, true, error);
-        }
-    }
-    vm->table_pages = code == OK ? count : 0;
-    return code;
-}
 
 /* The free map, which every environment can read, says which names to ask for. */
 static enum error_code take_at_random(struct exos_vm *vm, struct exo_handle *handle, uint64_t *physical,
@@ -97,8 +89,14 @@ static enum error_code take_frame(struct exos_vm *vm, struct exo_handle *handle,
                                 handle, physical, error);
 }
 
-/* One more page. It is bound for writing, and then kept from it: what comes back with the
- * first store was checked already. */
+void exos_vm_enter(struct exos_vm *vm, uint32_t address, uint64_t physical) {
+    const uint32_t entry = vm->pmap->entry(vm, address, true);
+    SIM_ASSERT_MSG(entry != 0, "the page table is full");
+    vm->pmap->set(vm, entry, (uint32_t)physical | EXOS_PTE_MAPPED | EXOS_PTE_READ | EXOS_PTE_WRITE);
+}
+
+/* One more page. It is bound for writing, and then kept from it, if its first store is to be
+ * noticed: what comes back with that was checked already. */
 static enum error_code add_page(struct exos_vm *vm, struct error *error) {
     const uint32_t address = exos_vm_page(vm->pages);
     struct exo_handle *handle = &vm->handles[vm->pages];
@@ -107,21 +105,22 @@ static enum error_code add_page(struct exos_vm *vm, struct error *error) {
     if (code == OK) {
         code = aegis_tlb_insert(vm->environment, address, handle, true, error);
     }
-    if (code == OK) {
+    if (code == OK && !vm->pmap->marks_dirty) {
         code = aegis_tlb_protect(vm->environment, address, 1, AEGIS_READ_ONLY, error);
     }
     if (code != OK) {
         return code;
     }
-    const uint32_t entry = exos_table_entry(vm, address, true);
-    SIM_ASSERT_MSG(entry != 0, "the page table is full");
-    exos_table_set(vm, entry, (uint32_t)physical | EXOS_PTE_MAPPED | EXOS_PTE_READ | EXOS_PTE_WRITE);
+    exos_vm_enter(vm, address, physical);
     vm->pages++;
     return OK;
 }
 
 enum error_code exos_vm_reserve(struct exos_vm *vm, uint64_t pages, struct error *error) {
-    enum error_code code = vm->table_pages == 0 ? make_table(vm, pages, error) : OK;
+    if (vm->pmap == NULL) {
+        vm->pmap = exos_pmap_of(vm->costs);
+    }
+    enum error_code code = vm->table_pages == 0 ? vm->pmap->make(vm, pages, error) : OK;
     if (code == OK && pages > vm->capacity) {
         code = error_set(error, ERR_EXHAUSTED, "the page table has %llu entries", (unsigned long long)vm->capacity);
     }
@@ -147,10 +146,16 @@ void exos_vm_free(struct exos_vm *vm) {
 
 /* ---- what an application asks and changes ---- */
 
+static uint32_t entry_of(struct exos_vm *vm, uint32_t address) {
+    const uint32_t entry = vm->table_pages > 0 ? vm->pmap->entry(vm, address, false) : 0;
+    SIM_ASSERT_MSG(entry != 0, "0x%x is not mapped", address);
+    return entry;
+}
+
 bool exos_vm_is_dirty(struct exos_vm *vm, uint32_t address) {
     step(vm, &vm->costs->lookup);
-    const uint32_t entry = exos_table_entry(vm, address, false);
-    return entry != 0 && (exos_table_get(vm, entry) & EXOS_PTE_DIRTY) != 0;
+    const uint32_t entry = vm->table_pages > 0 ? vm->pmap->entry(vm, address, false) : 0;
+    return entry != 0 && (vm->pmap->get(vm, entry) & EXOS_PTE_DIRTY) != 0;
 }
 
 static uint32_t rights_of(enum aegis_protection protection) {
@@ -158,48 +163,54 @@ static uint32_t rights_of(enum aegis_protection protection) {
     return rights[protection];
 }
 
-/* Changes one entry. What the kernel is to allow: a clean page is not to be written. */
-static enum aegis_protection change_entry(struct exos_vm *vm, uint32_t entry, enum aegis_protection protection) {
-    SIM_ASSERT_MSG(entry != 0, "a page is not mapped");
+/* Pages one after the other that are to allow the same from now on. */
+struct run {
+    uint32_t first;
+    uint64_t pages;
+    enum aegis_protection protection;
+};
+
+/* Changes one entry. A clean page is not to be written where the library marks it. */
+static struct run change_entry(struct exos_vm *vm, uint32_t entry, uint32_t address, enum aegis_protection protection) {
+    enum { RIGHTS = EXOS_PTE_READ | EXOS_PTE_WRITE };
     step(vm, &vm->costs->protect_page);
-    const uint32_t old = exos_table_get(vm, entry);
-    exos_table_set(vm, entry, (old & ~(uint32_t)(EXOS_PTE_READ | EXOS_PTE_WRITE)) | rights_of(protection));
-    return protection == AEGIS_READ_WRITE && (old & EXOS_PTE_DIRTY) == 0 ? AEGIS_READ_ONLY : protection;
+    const uint32_t old = vm->pmap->get(vm, entry);
+    vm->pmap->set(vm, entry, (old & ~(uint32_t)RIGHTS) | rights_of(protection));
+    const bool kept = !vm->pmap->marks_dirty && protection == AEGIS_READ_WRITE && (old & EXOS_PTE_DIRTY) == 0;
+    return (struct run){address, 1, kept ? AEGIS_READ_ONLY : protection};
 }
 
-static void tell_kernel(struct exos_vm *vm, uint32_t first, uint64_t pages, enum aegis_protection protection) {
-    const enum error_code code = aegis_tlb_protect(vm->environment, first, pages, protection, NULL);
-    SIM_ASSERT_MSG(code == OK, "0x%x is not bound", first);
+static void tell(struct exos_vm *vm, const struct run *run) {
+    vm->pmap->changed(vm, run->first, run->pages, run->protection);
 }
 
-/* A call to the kernel for each run of pages that it is to treat alike. */
+/* Told of run by run. */
 void exos_vm_protect(struct exos_vm *vm, uint32_t address, uint64_t pages, enum aegis_protection protection) {
     step(vm, &vm->costs->lookup);
     step(vm, &vm->costs->protect);
-    uint64_t begun = 0;
-    enum aegis_protection run = protection;
-    uint32_t entry = 0;
-    for (uint64_t i = 0; i < pages; i++) {
+    uint32_t entry = entry_of(vm, address);
+    struct run run = change_entry(vm, entry, address, protection);
+    for (uint64_t i = 1; i < pages; i++) {
         const uint32_t at = address + (uint32_t)i * AEGIS_PAGE;
-        entry = i == 0 ? exos_table_entry(vm, at, false) : exos_table_next(vm, entry, at);
-        const enum aegis_protection own = change_entry(vm, entry, protection);
-        if (i > 0 && own != run) {
-            tell_kernel(vm, address + (uint32_t)begun * AEGIS_PAGE, i - begun, run);
-            begun = i;
+        entry = vm->pmap->next(vm, entry, at);
+        SIM_ASSERT_MSG(entry != 0, "0x%x is not mapped", at);
+        const struct run page = change_entry(vm, entry, at, protection);
+        if (page.protection == run.protection) {
+            run.pages++;
+        } else {
+            tell(vm, &run);
+            run = page;
         }
-        run = own;
     }
-    tell_kernel(vm, address + (uint32_t)begun * AEGIS_PAGE, pages - begun, run);
+    tell(vm, &run);
 }
 
 void exos_vm_clean(struct exos_vm *vm, uint32_t address) {
     step(vm, &vm->costs->lookup);
-    const uint32_t entry = exos_table_entry(vm, address, false);
-    SIM_ASSERT_MSG(entry != 0, "0x%x is not mapped", address);
-    const uint32_t old = exos_table_get(vm, entry);
-    exos_table_set(vm, entry, old & ~(uint32_t)EXOS_PTE_DIRTY);
+    const uint32_t entry = entry_of(vm, address), old = vm->pmap->get(vm, entry);
+    vm->pmap->set(vm, entry, old & ~(uint32_t)EXOS_PTE_DIRTY);
     if ((old & EXOS_PTE_READ) != 0) {
-        tell_kernel(vm, address, 1, AEGIS_READ_ONLY);
+        vm->pmap->changed(vm, address, 1, AEGIS_READ_ONLY);
     }
 }
 
@@ -219,23 +230,23 @@ bool exos_vm_fault(struct exos_vm *vm, const struct aegis_exception *exception, 
     if (exception->code != AEGIS_CAUSE_MISS_LOAD && !write) {
         return false;
     }
-    uint32_t entry = exos_table_entry(vm, address, false);
-    uint32_t pte = entry != 0 ? exos_table_get(vm, entry) : 0;
+    uint32_t entry = vm->table_pages > 0 ? vm->pmap->entry(vm, address, false) : 0;
+    uint32_t pte = entry != 0 ? vm->pmap->get(vm, entry) : 0;
     if ((pte & EXOS_PTE_MAPPED) == 0) {
         if (vm->on_absent == NULL || !vm->on_absent(vm, address)) {
             return false;
         }
-        entry = exos_table_entry(vm, address, false);
-        pte = exos_table_get(vm, entry);
+        entry = vm->pmap->entry(vm, address, false);
+        pte = vm->pmap->get(vm, entry);
     }
     if ((pte & (write ? EXOS_PTE_WRITE : EXOS_PTE_READ)) == 0) {
         *resume = trap(vm, address);
         return true;
     }
     const bool dirty = (pte & EXOS_PTE_DIRTY) != 0;
-    if (write && !dirty) {
+    if (write && !dirty && !vm->pmap->marks_dirty) {
         vm->dirtied++;
-        exos_table_set(vm, entry, pte | EXOS_PTE_DIRTY);
+        vm->pmap->set(vm, entry, pte | EXOS_PTE_DIRTY);
     }
     vm->misses += exception->code != AEGIS_CAUSE_PROTECTION ? 1 : 0;
     const uint64_t index = (address - EXOS_DATA_AT) / AEGIS_PAGE;

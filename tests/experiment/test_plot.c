@@ -168,6 +168,31 @@ Test(plot, a_line_can_be_relative_to_a_system) {
     draw(ERR_CONFIG, "has no system 'arakis'");
 }
 
+Test(plot, a_line_can_be_relative_to_a_place) {
+    configure("  - {kind: lines, name: ratio, x: size, xscale: log, relative_to_place: {size: 1 KiB}}\n");
+    draw(OK, "");
+    expect_in_file("ratio.dat", "# simulated1\n64 1.25 0\n1024 1 0\n");
+    expect_in_file("ratio.dat", "# simulated2\n64 1 0\n1024 1 0\n");
+    configure("  - {kind: lines, name: ratio, x: size, relative_to_place: {sise: 1 KiB}}\n");
+    draw(ERR_CONFIG, "has no column 'sise'");
+    configure("  - {kind: lines, name: ratio, x: size, relative_to_place: 1 KiB}\n");
+    draw(ERR_CONFIG, "expected {column: text}");
+}
+
+Test(plot, names_have_places_in_their_order) {
+    write_file("latency.csv", "point,system,operation,requests,mean_ns,stddev_ns\n"
+                              "0,one,pipe,1,2000,0\n"
+                              "1,one,getpid,1,1000,0\n"
+                              "2,two,pipe,1,6000,0\n"
+                              "3,two,getpid,1,1500,0\n");
+    configure("  - {kind: lines, name: names, x: operation, y: latency, relative_to_place: {operation: getpid}}\n");
+    draw(OK, "");
+    expect_pictures("names");
+    expect_in_file("names.dat", "# simulated1\n1 2 0\n2 1 0\n");
+    expect_in_file("names.dat", "# simulated2\n1 4 0\n2 1 0\n");
+    expect_in_file("names.svg", "getpid");
+}
+
 Test(plot, what_cannot_be_drawn_is_said) {
     configure("  - {kind: lines, name: a, x: sise, y: throughput}\n");
     draw(ERR_CONFIG, "has no column 'sise'");

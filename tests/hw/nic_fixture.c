@@ -79,6 +79,17 @@ void function_start(struct nic_fixture *fixture, uint32_t function) {
     }
 }
 
+void function_open_filter(struct nic_fixture *fixture, uint32_t function) {
+    const struct nic_filter all = {0};
+    cr_assert_eq(nic_transmit_filter_set(fixture->nic, function, 0, &all), OK);
+}
+
+void driver_start_virtual(struct nic_fixture *fixture, struct driver *driver, uint32_t function) {
+    function_start(fixture, function);
+    function_open_filter(fixture, function);
+    driver_start(driver, fixture, function, 0, 0);
+}
+
 void driver_poke(struct driver *driver, uint64_t offset, uint32_t value) {
     pcie_poke(driver->fixture->machine->pcie, driver->function->bar_address[0] + offset, 4, value);
 }

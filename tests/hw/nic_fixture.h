@@ -59,6 +59,10 @@ void function_start(struct nic_fixture *fixture, uint32_t function);
 /* Sets up and enables both rings, with `posted` receive buffers. */
 void driver_start(struct driver *driver, struct nic_fixture *fixture, uint32_t function, uint32_t queue,
                   uint32_t posted);
+/* A function may send anything; and the whole of it, with rings on its queue 0 and nothing
+ * posted. */
+void function_open_filter(struct nic_fixture *fixture, uint32_t function);
+void driver_start_virtual(struct nic_fixture *fixture, struct driver *driver, uint32_t function);
 void driver_poke(struct driver *driver, uint64_t offset, uint32_t value);
 uint32_t driver_peek(struct driver *driver, uint64_t offset);
 union nic_rx_descriptor rx_descriptor(const struct driver *driver, uint32_t slot);

@@ -9,17 +9,6 @@ static sim_time serialize(const struct driver *driver, uint64_t bytes) {
     return pcie_serialize(driver->function->link, bytes);
 }
 
-static void open_filter(struct nic_fixture *fixture, uint32_t function) {
-    const struct nic_filter all = {0};
-    cr_assert_eq(nic_transmit_filter_set(fixture->nic, function, 0, &all), OK);
-}
-
-static void start_virtual(struct nic_fixture *fixture, struct driver *driver, uint32_t function) {
-    function_start(fixture, function);
-    open_filter(fixture, function);
-    driver_start(driver, fixture, function, 0, 0);
-}
-
 /* ---- time ---- */
 
 Test(nic_tx, unloaded_time_is_the_sum_of_its_stages) {
@@ -52,7 +41,7 @@ Test(nic_tx, a_request_on_the_doorbell_is_accounted_stage_by_stage) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "off");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     const uint32_t length_bytes = udp_frame(bytes, &from_vf0, 64);
     tx_post(&driver, bytes, length_bytes);
     struct request *request = ledger_begin(fixture.ledger, fixture.driver, LEDGER_SERVICE, 0);
@@ -79,7 +68,7 @@ Test(nic_tx, requests_of_a_batch_are_taken_from_their_buffers) {
     uint8_t bytes[1600];
     struct request *requests[3];
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     const uint32_t length_bytes = udp_frame(bytes, &from_vf0, 64);
     for (unsigned i = 0; i < 3; i++) {
         requests[i] = ledger_begin(fixture.ledger, fixture.driver, LEDGER_WAITING, 0);
@@ -104,7 +93,7 @@ Test(nic_tx, a_request_that_software_has_yet_to_take_stays_in_memory) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     struct request *request = ledger_begin(fixture.ledger, fixture.ready, LEDGER_WAITING, 0);
     memory_board(fixture.machine->memory, driver.tx_buffers, request);
     tx_post(&driver, bytes, udp_frame(bytes, &from_vf0, 64));
@@ -122,7 +111,7 @@ Test(nic_tx, a_ring_goes_around_and_packets_keep_their_order) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     struct flow flow = from_vf0;
     for (unsigned round = 0; round < 4; round++) {
         for (unsigned i = 0; i < 50; i++) {
@@ -166,7 +155,7 @@ Test(nic_tx, a_packet_in_pieces_is_gathered) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     const uint32_t length_bytes = udp_frame(bytes, &from_vf0, 1000);
     static const uint32_t cuts[] = {0, 14, 15, 42, 700, 1042};
     for (unsigned i = 0; i + 1 < sizeof cuts / sizeof cuts[0]; i++) {
@@ -191,7 +180,7 @@ Test(nic_tx, write_backs_come_in_batches) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "off");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     for (unsigned i = 0; i < 20; i++) {
         tx_post(&driver, bytes, udp_frame(bytes, &from_vf0, 1000));
     }
@@ -210,7 +199,7 @@ Test(nic_tx, without_rs_nothing_is_written_back) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "off");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     const uint32_t length_bytes = udp_frame(bytes, &from_vf0, 64);
     memory_write(fixture.machine->memory, driver.tx_buffers, bytes, length_bytes);
     tx_put(&driver, data_descriptor(driver.tx_buffers, length_bytes, NIC_TX_EOP, 0));
@@ -231,7 +220,7 @@ static void offload(uint32_t payload_bytes, bool context, uint32_t expected_fram
     uint8_t good[1600];
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     const uint32_t length_bytes = udp_frame(good, &from_vf0, payload_bytes);
     if (to_zero) {
         const uint32_t sum = (uint32_t)(good[42] << 8 | good[43]) + (uint32_t)(good[40] << 8 | good[41]);

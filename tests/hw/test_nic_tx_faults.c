@@ -4,17 +4,6 @@
 
 static const struct flow from_vf0 = {1, FAR, 0x0a000002, 0x0a000001, 7, 1000};
 
-static void open_filter(struct nic_fixture *fixture, uint32_t function) {
-    const struct nic_filter all = {0};
-    cr_assert_eq(nic_transmit_filter_set(fixture->nic, function, 0, &all), OK);
-}
-
-static void start_virtual(struct nic_fixture *fixture, struct driver *driver, uint32_t function) {
-    function_start(fixture, function);
-    open_filter(fixture, function);
-    driver_start(driver, fixture, function, 0, 0);
-}
-
 /* ---- the transmit filter ---- */
 
 static unsigned sent_with(const struct nic_filter *filter, const struct flow *flow, uint8_t spoof) {
@@ -78,7 +67,7 @@ static void goes_on_after(struct nic_tx_descriptor bad, const char *counter, uin
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     struct request *request = ledger_begin(fixture.ledger, fixture.driver, LEDGER_SERVICE, 0);
     tx_put(&driver, bad);
     pcie_mmio_write_for(fixture.machine->pcie, driver.function->bar_address[0] + driver.tx_base + NIC_QUEUE_TAIL, 4,
@@ -120,7 +109,7 @@ Test(nic_tx, a_packet_of_too_many_pieces_is_dropped) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     for (unsigned i = 0; i < 40; i++) {
         tx_put(&driver, data_descriptor(driver.tx_buffers + driver.offset, 16, 0, 0));
     }
@@ -136,7 +125,7 @@ Test(nic_tx, a_ring_of_another_function_is_not_read) {
     struct nic_fixture fixture;
     struct driver driver;
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     driver_poke(&driver, driver.tx_base + NIC_QUEUE_CTL, 0);
     driver_poke(&driver, driver.tx_base + NIC_QUEUE_BAL, (uint32_t)(region_of(2) + IOVA_OFFSET));
     driver_poke(&driver, driver.tx_base + NIC_QUEUE_CTL, NIC_QUEUE_CTL_ENABLE);
@@ -155,7 +144,7 @@ static void reset_after(sim_time delay) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     const uint32_t length_bytes = udp_frame(bytes, &from_vf0, 1000);
     for (unsigned i = 0; i < 20; i++) {
         tx_post(&driver, bytes, length_bytes);
@@ -170,7 +159,7 @@ static void reset_after(sim_time delay) {
     function_mac(1, bytes);
     nic_function_enable(fixture.nic, 1, true);
     nic_function_set_mac(fixture.nic, 1, bytes);
-    open_filter(&fixture, 1);
+    function_open_filter(&fixture, 1);
     driver_start(&driver, &fixture, 1, 0, 0);
     const unsigned before = fixture.far_count;
     tx_post(&driver, bytes, udp_frame(bytes, &from_vf0, 64));
@@ -203,7 +192,7 @@ Test(nic_tx, a_ring_that_is_set_up_anew_has_nothing_of_the_old_one) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "on");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     for (unsigned i = 0; i < 20; i++) {
         tx_post(&driver, bytes, udp_frame(bytes, &from_vf0, 1000));
     }

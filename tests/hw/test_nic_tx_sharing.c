@@ -5,17 +5,6 @@
 
 static const struct flow from_vf0 = {1, FAR, 0x0a000002, 0x0a000001, 7, 1000};
 
-static void open_filter(struct nic_fixture *fixture, uint32_t function) {
-    const struct nic_filter all = {0};
-    cr_assert_eq(nic_transmit_filter_set(fixture->nic, function, 0, &all), OK);
-}
-
-static void start_virtual(struct nic_fixture *fixture, struct driver *driver, uint32_t function) {
-    function_start(fixture, function);
-    open_filter(fixture, function);
-    driver_start(driver, fixture, function, 0, 0);
-}
-
 /* ---- rates, weights, room ---- */
 
 static void set_rate(struct driver *physical, uint32_t queue, uint32_t factor) {
@@ -30,7 +19,7 @@ Test(nic_tx, a_limited_queue_keeps_its_rate_exactly) {
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "off");
     function_start(&fixture, 0);
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     driver_start(&physical, &fixture, 0, 2, 0);
     set_rate(&physical, 0, NIC_RATE_ENABLE | 25 << (NIC_RATE_FRACTION_BITS - 1));
     struct request *requests[10];
@@ -57,8 +46,8 @@ Test(nic_tx, a_limited_queue_does_not_hold_up_another) {
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "off");
     function_start(&fixture, 0);
-    start_virtual(&fixture, &drivers[0], 1);
-    start_virtual(&fixture, &drivers[1], 2);
+    driver_start_virtual(&fixture, &drivers[0], 1);
+    driver_start_virtual(&fixture, &drivers[1], 2);
     driver_start(&physical, &fixture, 0, 4, 0);
     set_rate(&physical, 0, NIC_RATE_ENABLE | 1000 << NIC_RATE_FRACTION_BITS);
     struct flow flow = from_vf0;
@@ -85,8 +74,8 @@ static void share(const char *settings, uint32_t credits, unsigned *first, unsig
     (void)snprintf(text, sizeof text, "transmit_buffer: 4 KiB, %s", settings);
     nic_fixture_make(&fixture, text, "off");
     function_start(&fixture, 0);
-    start_virtual(&fixture, &drivers[0], 1);
-    start_virtual(&fixture, &drivers[1], 2);
+    driver_start_virtual(&fixture, &drivers[0], 1);
+    driver_start_virtual(&fixture, &drivers[1], 2);
     driver_start(&physical, &fixture, 0, 4, 0);
     driver_poke(&physical, NIC_RATE_SELECT, 0);
     driver_poke(&physical, NIC_CREDIT, credits);
@@ -130,7 +119,7 @@ Test(nic_tx, the_transmit_buffer_is_finite) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "transmit_buffer: 4 KiB, tx_pipeline: 0 ns", "off");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     for (unsigned i = 0; i < 30; i++) {
         tx_post(&driver, bytes, udp_frame(bytes, &from_vf0, 958));
     }
@@ -153,7 +142,7 @@ Test(nic_tx, without_a_link_packets_are_dropped_and_counted) {
     struct driver driver;
     uint8_t bytes[1600];
     nic_fixture_make(&fixture, "", "off");
-    start_virtual(&fixture, &driver, 1);
+    driver_start_virtual(&fixture, &driver, 1);
     fixture.nic->ops->network_port(fixture.nic, 0)->link = NULL;
     tx_post(&driver, bytes, udp_frame(bytes, &from_vf0, 64));
     tx_ring_doorbell(&driver);

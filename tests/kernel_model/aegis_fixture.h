@@ -23,6 +23,11 @@
 #define FIXTURE_DEVICES ""
 #endif
 
+/* Pages that stay with an environment, its save area one of them. */
+#ifndef FIXTURE_GUARANTEED
+#define FIXTURE_GUARANTEED 8
+#endif
+
 enum { PAGE_X = 0x00100000, PAGE_Y = 0x00200000, EXCEPTION_CYCLES = 3, CALL_INSTRUCTIONS = 2 };
 
 #ifdef FIXTURE_X86
@@ -44,7 +49,7 @@ static struct aegis_config config = {.stlb_entries = 4096,
                                      .slices = 8,
                                      .epilogue = 200 * SIM_US,
                                      .excess_threshold = 8,
-                                     .guaranteed_pages = 8,
+                                     .guaranteed_pages = FIXTURE_GUARANTEED,
                                      .page_colors = 16};
 
 static inline void fixture_costs_load(struct diagnostics *diagnostics) {

@@ -66,7 +66,7 @@ static void set_up(struct aegis_environment *environment) {
     cr_assert(aegis->x86->guest);
     cr_expect(fixture_store(DATA_AT, 4, 0xda7a), "without a root, the second level's addresses");
     aegis_nested_set_root(environment, TABLES_AT);
-    aegis_nested_set_handlers(environment, TABLES_AT + IDT * AEGIS_PAGE, TABLES_AT + (STACK + 1) * AEGIS_PAGE);
+    aegis_nested_set_handlers(environment, TABLES_AT + IDT * AEGIS_PAGE, TABLES_AT + (STACK + 1) * AEGIS_PAGE, NULL);
 }
 
 static void run_alice(void (*main)(struct aegis_environment *environment),

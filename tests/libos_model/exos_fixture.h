@@ -5,6 +5,14 @@
 #include "libos_model/exos/exos.h"
 #include "tests/kernel_model/aegis_fixture.h"
 
+/* The form of page table that a test takes unless it is about another; with FIXTURE_NESTED the
+ * one of nested paging, whose tables take more pages. */
+#ifdef FIXTURE_NESTED
+#define FIXTURE_TABLE EXOS_TABLE_HARDWARE
+#else
+#define FIXTURE_TABLE EXOS_TABLE_LINEAR
+#endif
+
 static inline void exos_fixture_costs(const char *file, const struct param *params, void *out) {
     char path[512];
     struct diagnostics diagnostics;

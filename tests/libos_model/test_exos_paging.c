@@ -22,6 +22,7 @@ static enum aegis_resume on_exception(struct aegis_environment *environment, con
 }
 
 static void alice_main(struct aegis_environment *environment) {
+    cr_assert_eq(exos_start(environment, &vm_costs, NULL), OK);
     cr_assert_eq(exos_paging_begin(&paging, &vm, pages, NULL), OK);
     (void)aegis_user_work(environment, system_components.app);
     scenario();
@@ -53,7 +54,7 @@ static void run_with(enum exos_victim victim, enum exos_table table, uint64_t co
 
 static void read_page(uint64_t page, uint32_t expected) {
     uint32_t value = 0;
-    cr_assert(r3000_load(cpu, exos_vm_page(page), 4, &value));
+    cr_assert(aegis_user_load(alice, exos_vm_page(page), 4, &value));
     cr_expect_eq(value, expected, "page %llu holds %u", (unsigned long long)page, value);
     exos_paging_use(&paging, page);
 }
@@ -79,10 +80,10 @@ static void misses_all(void) {
     cr_expect_eq(paging.out, 0, "a page that is only read is not written back");
 }
 Test(exos_paging, a_cyclic_scan_misses_every_page_under_lru) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, misses_all);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, misses_all);
 }
 Test(exos_paging, a_cyclic_scan_misses_every_page_under_a_clock) {
-    run_with(EXOS_VICTIM_CLOCK, EXOS_TABLE_LINEAR, PAGES, misses_all);
+    run_with(EXOS_VICTIM_CLOCK, FIXTURE_TABLE, PAGES, misses_all);
 }
 
 /* A page that is out is missed; the one before it leaves, and is missed pages - 1 accesses
@@ -93,24 +94,26 @@ static void misses_the_excess(void) {
     cr_expect_eq(read_in(PAGES - 1), PAGES * (PAGES - FRAMES));
 }
 Test(exos_paging, a_cyclic_scan_misses_the_excess_under_its_own_choice) {
-    run_with(EXOS_VICTIM_OWN, EXOS_TABLE_LINEAR, PAGES, misses_the_excess);
+    run_with(EXOS_VICTIM_OWN, FIXTURE_TABLE, PAGES, misses_the_excess);
 }
+#ifndef FIXTURE_NESTED
 Test(exos_paging, so_it_does_with_a_hashed_table) {
     run_with(EXOS_VICTIM_OWN, EXOS_TABLE_HASHED, PAGES, misses_the_excess);
 }
+#endif
 
 static void misses_once(void) {
     cr_expect_eq(read_in(3), 0);
     cr_expect_eq(paging.in, FRAMES);
 }
 Test(exos_paging, what_fits_is_read_once_under_lru) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, FRAMES, misses_once);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, FRAMES, misses_once);
 }
 Test(exos_paging, what_fits_is_read_once_under_a_clock) {
-    run_with(EXOS_VICTIM_CLOCK, EXOS_TABLE_LINEAR, FRAMES, misses_once);
+    run_with(EXOS_VICTIM_CLOCK, FIXTURE_TABLE, FRAMES, misses_once);
 }
 Test(exos_paging, what_fits_is_read_once_under_its_own_choice) {
-    run_with(EXOS_VICTIM_OWN, EXOS_TABLE_LINEAR, FRAMES, misses_once);
+    run_with(EXOS_VICTIM_OWN, FIXTURE_TABLE, FRAMES, misses_once);
 }
 
 /* ---- what a clock knows that the order of arrival does not ---- */
@@ -135,10 +138,10 @@ static void a_favourite(void) {
     }
 }
 Test(exos_paging, a_clock_keeps_what_is_used) {
-    run_with(EXOS_VICTIM_CLOCK, EXOS_TABLE_LINEAR, PAGES, a_favourite);
+    run_with(EXOS_VICTIM_CLOCK, FIXTURE_TABLE, PAGES, a_favourite);
 }
 Test(exos_paging, the_order_of_arrival_does_not) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, a_favourite);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, a_favourite);
 }
 
 /* ---- bytes, frames and time ---- */
@@ -153,7 +156,7 @@ static uint64_t frames_held(void) {
 
 static void bytes_come_back(void) {
     for (uint64_t i = 0; i < PAGES; i++) {
-        cr_assert(r3000_store(cpu, exos_vm_page(i), 4, 500 + (uint32_t)i));
+        cr_assert(aegis_user_store(alice, exos_vm_page(i), 4, 500 + (uint32_t)i));
         exos_paging_use(&paging, i);
         cr_expect_leq(frames_held(), FRAMES);
     }
@@ -164,9 +167,10 @@ static void bytes_come_back(void) {
     cr_expect_eq(paging.out, PAGES, "each was written once, and then only read");
 }
 Test(exos_paging, what_was_stored_comes_back) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, bytes_come_back);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, bytes_come_back);
 }
 
+#ifndef FIXTURE_X86
 static bool is_translated(uint64_t page) {
     uint32_t physical = 0, lo = 0;
     bool cached = false, refill = false;
@@ -189,25 +193,27 @@ static void no_translation_is_left(void) {
     cr_expect_geq(there, FRAMES - 2);
 }
 Test(exos_paging, a_page_that_left_is_not_translated) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, no_translation_is_left);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, no_translation_is_left);
 }
+
+#endif
 
 /* ---- what the application does not need ---- */
 
 static void discard(void) {
     for (uint64_t i = 0; i < FRAMES; i++) {
-        cr_assert(r3000_store(cpu, exos_vm_page(i), 4, 900 + (uint32_t)i));
+        cr_assert(aegis_user_store(alice, exos_vm_page(i), 4, 900 + (uint32_t)i));
     }
     const uint64_t in = paging.in;
     exos_paging_discard(&paging, 3);
     exos_paging_discard(&paging, 5);
     exos_paging_discard(&paging, PAGES - 1); /* it is not there */
     cr_expect_eq(frames_held(), FRAMES - 2);
-    cr_assert(r3000_store(cpu, exos_vm_page(FRAMES), 4, 77)); /* has a place: nothing leaves */
+    cr_assert(aegis_user_store(alice, exos_vm_page(FRAMES), 4, 77)); /* has a place: nothing leaves */
     cr_expect_eq(paging.in - in, 1);
     cr_expect_eq(paging.out, 0);
-    cr_assert(r3000_store(cpu, exos_vm_page(3), 4, 78)); /* nothing is read */
-    cr_assert(r3000_store(cpu, exos_vm_page(PAGES - 1), 4, 79));
+    cr_assert(aegis_user_store(alice, exos_vm_page(3), 4, 78)); /* nothing is read */
+    cr_assert(aegis_user_store(alice, exos_vm_page(PAGES - 1), 4, 79));
     cr_expect_eq(paging.in - in, 1);
     cr_expect_eq(paging.out, 1, "now one had to leave");
     for (uint64_t i = 0; i < FRAMES; i++) {
@@ -221,7 +227,7 @@ static void discard(void) {
     cr_expect_eq(frames_held(), FRAMES);
 }
 Test(exos_paging, a_page_that_is_discarded_is_neither_written_nor_read) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, discard);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, discard);
 }
 
 static uint64_t cycles_of_miss(void) {
@@ -245,5 +251,5 @@ static void a_miss_takes_the_disk(void) {
     cr_expect_eq(cycles_of_miss(), once + 700);
 }
 Test(exos_paging, a_miss_takes_what_the_backing_store_takes) {
-    run_with(EXOS_VICTIM_LRU, EXOS_TABLE_LINEAR, PAGES, a_miss_takes_the_disk);
+    run_with(EXOS_VICTIM_LRU, FIXTURE_TABLE, PAGES, a_miss_takes_the_disk);
 }

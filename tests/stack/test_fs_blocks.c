@@ -96,15 +96,20 @@ Test(fs_blocks, ext4_allocates_late_and_commits) {
     fs_fixture_run(FS_EXT4, 4096, 4096, ext4_body);
 }
 
-static void ext4_order_body(void) {
-    /* What one file's commit takes along of another: its inode, and the data of blocks
-     * that were allocated in the same transaction, but not data that has none yet. */
+/* An append and its fsync, while another file has a block that is not durable. */
+static void sync_beside_another(void) {
     struct fs_file *other;
     prepare();
     cr_assert_eq(fs_open(fixture.fs, &fixture.call, "other", 0, &other), OK);
     cr_assert_eq(fs_write(fixture.fs, &fixture.call, other, 0, buffer, 4096), OK);
     append(64);
     sync_file(false);
+}
+
+static void ext4_order_body(void) {
+    /* What one file's commit takes along of another: its inode, and the data of blocks
+     * that were allocated in the same transaction, but not data that has none yet. */
+    sync_beside_another();
     expect("delayed data stays", "write data 1\nwrite journal_descriptor 1\nwrite journal_metadata 2\nflush\n"
                                  "write! journal_commit 1\n");
 }
@@ -114,12 +119,7 @@ Test(fs_blocks, ext4_leaves_the_data_of_other_files) {
 }
 
 static void ext3_order_body(void) {
-    struct fs_file *other;
-    prepare();
-    cr_assert_eq(fs_open(fixture.fs, &fixture.call, "other", 0, &other), OK);
-    cr_assert_eq(fs_write(fixture.fs, &fixture.call, other, 0, buffer, 4096), OK);
-    append(64);
-    sync_file(false);
+    sync_beside_another();
     expect("ordered data goes first", "write data 1\nwrite data 1\nwrite journal_descriptor 1\n"
                                       "write journal_metadata 4\nflush\nwrite! journal_commit 1\n");
 }

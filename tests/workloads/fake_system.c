@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "workloads/script.h"
+
 struct fake_thread {
     struct system_thread thread;
     unsigned core;
@@ -212,4 +214,14 @@ void fake_deliver(struct fake_system *fake, uint16_t port, struct system_endpoin
         return;
     }
     cr_assert_fail("no socket on port %u", port);
+}
+
+struct script *fake_script(const char *text) {
+    struct diagnostics diagnostics;
+    diagnostics_init(&diagnostics);
+    struct script *script = script_parse("test.yaml", text, NULL, NULL, &diagnostics);
+    diagnostics_print(&diagnostics, stderr);
+    cr_assert_not_null(script);
+    diagnostics_free(&diagnostics);
+    return script;
 }

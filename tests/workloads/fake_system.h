@@ -8,6 +8,7 @@
 
 enum { FAKE_INBOX_MAX = 64, FAKE_LOG_BYTES = 65536, FAKE_SOCKETS_MAX = 16 };
 
+struct script;
 struct fake_message {
     struct system_endpoint peer;
     struct request *request;
@@ -40,6 +41,8 @@ struct fake_system {
     ledger_component app;
 };
 
+/* A script that must be good. */
+struct script *fake_script(const char *text);
 /* A machine with a clock of 2 GHz, and nothing else. */
 void fake_system_init(struct fake_system *fake);
 /* A message arrives now for the socket on `port`, which must be open. `request` is

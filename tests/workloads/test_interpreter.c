@@ -10,19 +10,9 @@
 static struct fake_system fake;
 static struct error failure;
 
-static struct script *parse(const char *text) {
-    struct diagnostics diagnostics;
-    diagnostics_init(&diagnostics);
-    struct script *script = script_parse("test.yaml", text, NULL, NULL, &diagnostics);
-    diagnostics_print(&diagnostics, stderr);
-    cr_assert_not_null(script);
-    diagnostics_free(&diagnostics);
-    return script;
-}
-
 static struct interpreter *start(const char *text) {
     fake_system_init(&fake);
-    struct interpreter *interpreter = interpreter_create(parse(text), &fake.system, "echo", 0, &failure);
+    struct interpreter *interpreter = interpreter_create(fake_script(text), &fake.system, "echo", 0, &failure);
     cr_assert_not_null(interpreter);
     return interpreter;
 }
@@ -207,7 +197,7 @@ Test(interpreter, threads_have_their_cores_and_ports) {
 
 Test(interpreter, a_core_that_is_not_there_is_refused) {
     fake_system_init(&fake);
-    struct script *script = parse("server: {threads: 3, loop: [{compute: 1 us}]}");
+    struct script *script = fake_script("server: {threads: 3, loop: [{compute: 1 us}]}");
     cr_assert_null(interpreter_create(script, &fake.system, "echo", 6, &failure));
     cr_assert_eq(failure.code, ERR_RANGE);
     cr_assert_str_eq(failure.text, "there is no core 8");

@@ -8,16 +8,6 @@
 static struct fake_system fake;
 static struct error failure;
 
-static struct script *parse(const char *text) {
-    struct diagnostics diagnostics;
-    diagnostics_init(&diagnostics);
-    struct script *script = script_parse("test.yaml", text, NULL, NULL, &diagnostics);
-    diagnostics_print(&diagnostics, stderr);
-    cr_assert_not_null(script);
-    diagnostics_free(&diagnostics);
-    return script;
-}
-
 static const char intruder[] = "server:\n"
                                "  setup: [{socket: {name: s, port: 7}}]\n"
                                "  loop:\n"
@@ -42,7 +32,7 @@ static struct interpreter *attack(const char *text, enum error_code answer) {
     static struct sim_event event;
     fake_system_init(&fake);
     fake.misbehave_answer = answer;
-    struct interpreter *interpreter = interpreter_create(parse(text), &fake.system, "intruder", 0, &failure);
+    struct interpreter *interpreter = interpreter_create(fake_script(text), &fake.system, "intruder", 0, &failure);
     cr_assert_not_null(interpreter, "%s", failure.text);
     sim_event_init(&event, SIM_PRIORITY_HARDWARE, deliver, NULL);
     sim_schedule_at(&event, SIM_US);
@@ -92,13 +82,13 @@ Test(misbehave, a_system_that_does_not_offer_it_says_so_before_the_run) {
     struct system_ops without = *fake.system.ops;
     without.misbehave = NULL;
     fake.system.ops = &without;
-    cr_assert_null(interpreter_create(parse(intruder), &fake.system, "intruder", 0, &failure));
+    cr_assert_null(interpreter_create(fake_script(intruder), &fake.system, "intruder", 0, &failure));
     cr_expect_str_eq(failure.text, "the system 'fake' does not offer the operation 'misbehave'");
     cr_expect_str_eq(fake.log, "", "nothing was made");
 }
 
 Test(misbehave, counters_are_shown_by_scripts_that_use_it) {
-    cr_expect(script_uses(parse(intruder), "misbehave"));
-    cr_expect_not(script_uses(parse("server: {loop: [{compute: 1 us}]}"), "misbehave"));
-    cr_expect_not(script_uses(parse(intruder), "compute"));
+    cr_expect(script_uses(fake_script(intruder), "misbehave"));
+    cr_expect_not(script_uses(fake_script("server: {loop: [{compute: 1 us}]}"), "misbehave"));
+    cr_expect_not(script_uses(fake_script(intruder), "compute"));
 }

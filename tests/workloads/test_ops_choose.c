@@ -24,18 +24,9 @@ static const char text[] = "parameters:\n"
                            "          right: [{append: {to: l, bytes: 8 B}}]\n"
                            "          none: []\n";
 
-static struct script *parse(const char *script_text) {
-    struct diagnostics diagnostics;
-    diagnostics_init(&diagnostics);
-    struct script *script = script_parse("test.yaml", script_text, NULL, NULL, &diagnostics);
-    diagnostics_print(&diagnostics, stderr);
-    diagnostics_free(&diagnostics);
-    return script;
-}
-
 Test(ops_choose, only_what_is_chosen_is_in_the_script) {
     struct error error = {0};
-    struct script *script = parse(text);
+    struct script *script = fake_script(text);
     cr_assert_not_null(script);
     cr_expect(script_uses(script, "file"), "in the setup, within a choice");
     cr_expect(script_uses(script, "write"));

@@ -1,0 +1,4 @@
+/* test_exos_ipc_x86.c: what test_exos_ipc.c expects, on an x86-64 core. */
+#include "tests/kernel_model/aegis_x86_fixture.h"
+#define exos_ipc exos_ipc_x86
+#include "tests/libos_model/test_exos_ipc.c"
