@@ -339,38 +339,43 @@ enum error_code aegis_check_page(const struct aegis_environment *environment, ui
     return OK;
 }
 
-static enum error_code insert(struct aegis_environment *environment, uint32_t page, const struct exo_handle *handle,
-                              bool write, uint64_t *physical, struct error *error) {
-    struct aegis *aegis = environment->aegis;
+/* Whether the page may be bound to the frame of that capability. */
+static enum error_code check_insert(struct aegis_environment *environment, uint32_t page,
+                                    const struct exo_handle *handle, bool write, uint64_t *physical,
+                                    struct error *error) {
     const unsigned rights = EXO_READ | (write ? (unsigned)EXO_WRITE : 0U);
     uint64_t count = 0;
     enum error_code code = aegis_check_frames(environment, handle, rights, physical, &count, error);
     if (code == OK) {
         code = aegis_check_page(environment, page, error);
     }
-    if (code == OK) {
-        code = check_share(environment, page, error);
+    return code == OK ? check_share(environment, page, error) : code;
+}
+
+static enum error_code insert(struct aegis_environment *environment, uint32_t page, const struct exo_handle *handle,
+                              bool write, uint64_t physical, struct error *error) {
+    struct aegis *aegis = environment->aegis;
+    aegis_step(aegis, &aegis->costs->tlb_insert);
+    record(environment, page, physical, handle->index, write);
+    if (aegis_binding_find(environment, page)->guaranteed) { /* or a miss would bring the old rights back */
+        guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(physical, write));
     }
-    if (code == OK) {
-        aegis_step(aegis, &aegis->costs->tlb_insert);
-        record(environment, page, *physical, handle->index, write);
-        if (aegis_binding_find(environment, page)->guaranteed) { /* or a miss would bring the old rights back */
-            guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(*physical, write));
-        }
-        code = aegis->machine->bind(environment, page, *physical, write, error);
-        if (code != OK) { /* there is no room for its page table: nothing is bound */
-            unbind(aegis, aegis_binding_find(environment, page));
-        }
+    const enum error_code code = aegis->machine->bind(environment, page, physical, write, error);
+    if (code != OK) { /* there is no room for its page table: nothing is bound */
+        unbind(aegis, aegis_binding_find(environment, page));
     }
     return code;
 }
 
 enum error_code aegis_tlb_insert(struct aegis_environment *environment, uint32_t virtual_address,
                                  const struct exo_handle *handle, bool write, struct error *error) {
+    const uint32_t page = virtual_address & AEGIS_PAGE_MASK;
     uint64_t physical = 0;
     aegis_call_begin(environment, aegis_components.binding, true);
-    const enum error_code code =
-        insert(environment, virtual_address & AEGIS_PAGE_MASK, handle, write, &physical, error);
+    enum error_code code = check_insert(environment, page, handle, write, &physical, error);
+    if (code == OK) {
+        code = insert(environment, page, handle, write, physical, error);
+    }
     aegis_call_end(environment);
     return code;
 }
@@ -392,23 +397,24 @@ enum error_code aegis_map_guaranteed(struct aegis_environment *environment, uint
     const uint32_t page = virtual_address & AEGIS_PAGE_MASK;
     uint64_t physical = 0;
     aegis_call_begin(environment, aegis_components.binding, true);
+    struct aegis_frame *frame = NULL;
     enum error_code code = OK;
     if (guaranteed_is_full(environment)) {
         code = exo_share(environment->environment, "guaranteed pages", error);
     } else {
-        code = insert(environment, page, handle, write, &physical, error);
+        code = check_insert(environment, page, handle, write, &physical, error);
     }
-    if (code == OK) {
-        struct aegis_frame *frame = own_frame(environment, physical);
-        if (frame != NULL) {
-            aegis_binding_find(environment, page)->guaranteed = true;
-            guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(physical, write));
-            environment->guaranteed += frame->guaranteed ? 0 : 1;
-            frame->guaranteed = true;
-        } else {
-            code =
-                error_set(error, ERR_DENIED, "%s: only its own frames are guaranteed", environment->environment->name);
-        }
+    if (code == OK) { /* before anything is bound: what is refused changes nothing */
+        frame = own_frame(environment, physical);
+        code = frame != NULL ? insert(environment, page, handle, write, physical, error)
+                             : error_set(error, ERR_DENIED, "%s: only its own frames are guaranteed",
+                                         environment->environment->name);
+    }
+    if (code == OK && frame != NULL) {
+        aegis_binding_find(environment, page)->guaranteed = true;
+        guaranteed_put(environment, hi_of(environment, page), aegis_entry_lo(physical, write));
+        environment->guaranteed += frame->guaranteed ? 0 : 1;
+        frame->guaranteed = true;
     }
     aegis_call_end(environment);
     return code;

@@ -161,6 +161,11 @@ static bool request_ready(const struct exo_emulation *emulation, const struct ex
     return memory_read64(emulation->kernel->machine->memory, at) == emulated->taken / EXO_RING_ENTRIES + 1;
 }
 
+/* What stands in a ring while there is none waits for a completion. */
+static bool has_room(const struct exo_emulation *emulation, const struct exo_emulated *emulated) {
+    return nvme_pair_room(&emulation->pair) && emulation->free_ios != NULL && emulated->under_way < EXO_RING_ENTRIES;
+}
+
 /* A request has been answered; false if that was the last of an interface that is gone. */
 static bool let_go(struct exo_emulated *emulated) {
     emulated->under_way--;
@@ -224,12 +229,11 @@ static bool take_requests(struct exo_emulation *emulation) {
         cpu_touch(emulation->context, exo_emulated_request_at(emulated, emulated->taken), sizeof(uint64_t), false);
         const uint32_t weight = emulated->vsic->weight;
         for (uint32_t turn = 0; turn < weight; turn++) {
-            if (!nvme_pair_room(&emulation->pair) || emulation->free_ios == NULL ||
-                emulated->under_way == EXO_RING_ENTRIES || !request_ready(emulation, emulated)) {
+            if (!has_room(emulation, emulated) || !request_ready(emulation, emulated)) {
                 break;
             }
             worked = true;
-            if (!take(emulation, emulated)) {
+            if (!take(emulation, emulated) || emulated->vsic == NULL) { /* it ended meanwhile */
                 break;
             }
         }
@@ -252,7 +256,7 @@ static void rest(struct exo_emulation *emulation) {
         if (emulated != NULL && emulated->vsic != NULL) {
             memory_watch_set(memory, &emulated->watch, exo_emulated_request_at(emulated, emulated->taken), wake,
                              context);
-            ready = ready || (request_ready(emulation, emulated) && emulated->under_way < EXO_RING_ENTRIES);
+            ready = ready || (has_room(emulation, emulated) && request_ready(emulation, emulated));
         }
     }
     memory_watch_set(memory, &emulation->watch, nvme_pair_line(&emulation->pair), wake, context);

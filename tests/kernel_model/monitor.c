@@ -98,7 +98,7 @@ static void end(struct monitor *monitor, uint32_t index) {
             end(monitor, i);
         }
     }
-    for (uint32_t i = 0; i < MONITOR_MAPPINGS; i++) {
+    for (uint32_t i = 0; i < monitor->mappings_used; i++) {
         struct monitor_mapping *mapping = &monitor->mappings[i];
         mapping->live = mapping->live && mapping->capability != index;
     }
@@ -135,10 +135,109 @@ void monitor_mapped(struct monitor *monitor, const struct monitor_mapping *mappi
         if (!monitor->mappings[i].live) {
             monitor->mappings[i] = *mapping;
             monitor->mappings[i].live = true;
+            monitor->mappings_used = i >= monitor->mappings_used ? i + 1 : monitor->mappings_used;
             return;
         }
     }
     fault(monitor, "the monitor has no room for another mapping");
+}
+
+/* ---- bindings of single pages ---- */
+
+static struct monitor_mapping *mapping_of(struct monitor *monitor, uint32_t space, uint64_t page) {
+    for (uint32_t i = 0; i < monitor->mappings_used; i++) {
+        struct monitor_mapping *at = &monitor->mappings[i];
+        if (at->live && at->environment == space && page - at->virtual_address < at->length_bytes) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+void monitor_bound(struct monitor *monitor, uint32_t space, uint64_t page, const struct exo_handle *handle,
+                   bool write) {
+    const struct monitor_capability *under = monitor_find(monitor, handle);
+    if (under == NULL) {
+        fault(monitor, "a page is bound under no capability");
+        return;
+    }
+    if ((under->rights & EXO_READ) == 0 || (write && (under->rights & EXO_WRITE) == 0)) {
+        fault(monitor, "a page is bound against its capability");
+    }
+    /* What it was bound for under this capability its owner may protect and unprotect. */
+    const struct monitor_mapping *was = mapping_of(monitor, space, page);
+    const bool also = was != NULL && was->capability == handle->index && was->write;
+    monitor_unbound(monitor, space, page);
+    const struct monitor_mapping mapping = {.write = write || also,
+                                            .environment = space,
+                                            .capability = handle->index,
+                                            .virtual_address = page,
+                                            .physical = under->physical,
+                                            .length_bytes = PAGE};
+    monitor_mapped(monitor, &mapping);
+}
+
+void monitor_unbound(struct monitor *monitor, uint32_t space, uint64_t page) {
+    struct monitor_mapping *at = mapping_of(monitor, space, page);
+    if (at != NULL && at->capability != MONITOR_NONE) {
+        at->live = false;
+    }
+}
+
+bool monitor_is_bound(struct monitor *monitor, uint32_t space, uint64_t page) {
+    return mapping_of(monitor, space, page) != NULL;
+}
+
+void monitor_space_ended(struct monitor *monitor, uint32_t space) {
+    for (uint32_t i = 0; i < monitor->mappings_used; i++) {
+        struct monitor_mapping *at = &monitor->mappings[i];
+        at->live = at->live && at->environment != space;
+    }
+}
+
+bool monitor_frame_taken(struct monitor *monitor, uint32_t holder, uint64_t physical) {
+    for (uint32_t i = 0; i < monitor->used; i++) {
+        const struct monitor_capability *at = &monitor->at[i];
+        if (at->live && at->type == EXO_FRAMES && !at->derived && at->holder == holder && at->physical == physical) {
+            end(monitor, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+void monitor_check_entry(struct monitor *monitor, uint32_t space, uint64_t page, uint64_t physical, bool write) {
+    const struct monitor_mapping *at = mapping_of(monitor, space, page);
+    if (at == NULL) {
+        fault(monitor, "a page is mapped under no capability");
+    } else if (physical != at->physical + (page - at->virtual_address)) {
+        fault(monitor, "a page leads elsewhere than what was mapped there");
+    } else if (write && !at->write) {
+        fault(monitor, "a page can be written against its capability");
+    }
+}
+
+/* ---- time ---- */
+
+void monitor_time(struct monitor *monitor, uint64_t now) {
+    uint32_t slices[MONITOR_HOLDERS] = {0}, all = 0;
+    for (uint32_t i = 0; i < monitor->used; i++) {
+        const struct monitor_capability *at = &monitor->at[i];
+        if (at->live && at->type == EXO_SLICE && !at->derived) {
+            slices[at->holder % MONITOR_HOLDERS]++;
+            all++;
+        }
+    }
+    for (uint32_t i = 0; all > 0 && i < MONITOR_HOLDERS; i++) {
+        monitor->entitled[i] += (double)(now - monitor->now) * slices[i] / all;
+    }
+    monitor->now = now;
+}
+
+void monitor_check_time(struct monitor *monitor, uint32_t holder, uint64_t used, uint64_t slack) {
+    if ((double)(used + slack) < monitor->entitled[holder % MONITOR_HOLDERS]) {
+        fault(monitor, "somebody did not get the time of its slices");
+    }
 }
 
 /* ---- tables ---- */
@@ -154,12 +253,32 @@ uint32_t monitor_owner_of(const struct monitor *monitor, uint64_t physical) {
     return 0;
 }
 
+static bool holds_frame(const struct monitor *monitor, uint32_t holder, uint64_t frame, unsigned rights) {
+    for (uint32_t i = 0; i < monitor->used; i++) {
+        const struct monitor_capability *at = &monitor->at[i];
+        if (at->live && at->type == EXO_FRAMES && at->holder == holder && (rights & ~at->rights) == 0 &&
+            frame - at->physical < at->length_bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool monitor_holds(const struct monitor *monitor, uint32_t holder, uint64_t physical, uint64_t length_bytes,
+                   unsigned rights) {
+    bool holds = length_bytes > 0 && length_bytes <= UINT64_MAX - physical;
+    for (uint64_t frame = physical / PAGE * PAGE; holds && frame < physical + length_bytes; frame += PAGE) {
+        holds = holds_frame(monitor, holder, frame, rights);
+    }
+    return holds;
+}
+
 /* A walk over one environment's table. */
 struct walk {
     struct monitor *monitor;
     const struct memory *memory;
     uint32_t environment;
-    bool device;
+    bool device, at_most;
     uint64_t leaves, others; /* that were mapped; that were not */
 };
 
@@ -173,6 +292,10 @@ static bool writable(uint64_t entry) {
 
 static void leaf(struct walk *walk, uint64_t address, uint64_t entry) {
     const uint64_t physical = entry & UINT64_C(0x000ffffffffff000);
+    if (walk->at_most) {
+        monitor_check_entry(walk->monitor, walk->environment, address, physical, writable(entry));
+        return;
+    }
     for (uint32_t i = 0; i < MONITOR_MAPPINGS; i++) {
         const struct monitor_mapping *at = &walk->monitor->mappings[i];
         if (!at->live || at->environment != walk->environment || (walk->device && at->registers) ||
@@ -241,6 +364,11 @@ static struct walk walk_all(struct monitor *monitor, const struct memory *memory
 void monitor_check_page_table(struct monitor *monitor, const struct memory *memory, uint64_t root,
                               uint32_t environment) {
     (void)walk_all(monitor, memory, root, environment, false);
+}
+
+void monitor_check_bindings(struct monitor *monitor, const struct memory *memory, uint64_t root, uint32_t space) {
+    struct walk walk = {.monitor = monitor, .memory = memory, .environment = space, .at_most = true};
+    table(&walk, root, LEVELS, 0);
 }
 
 void monitor_check_device_table(struct monitor *monitor, const struct memory *memory, uint64_t root,

@@ -92,6 +92,24 @@ Test(aegis_binding, the_kernels_own_pages_are_not_the_environments_to_bind) {
     run_alice(kernels_pages);
 }
 
+/* To use a frame is not to give it back; and what is lent is not the borrower's to keep. */
+static void lent(struct aegis_environment *environment) {
+    struct exo_handle all, reading;
+    uint32_t value = 0;
+    cr_expect_eq(exo_derive(bob->environment, &bobs, EXO_READ | EXO_WRITE, environment->environment, &all, NULL), OK);
+    cr_expect_eq(exo_derive(bob->environment, &bobs, EXO_READ, environment->environment, &reading, NULL), OK);
+    cr_expect_eq(aegis_frame_release(environment, &reading, NULL), ERR_DENIED);
+    cr_expect_eq(aegis_frame_release(environment, &all, NULL), ERR_DENIED);
+    cr_expect_not(frames_is_free(aegis->kernel->frames, bobs_frame));
+    cr_expect_eq(aegis_map_guaranteed(environment, PAGE_X, &all, false, NULL), ERR_DENIED);
+    cr_expect_eq(environment->guaranteed, 1, "the save area");
+    exo_capability_revoke(aegis->kernel->capabilities, &all);
+    cr_expect_not(reaches(environment, PAGE_X, &value), "it was guaranteed all the same");
+}
+Test(aegis_binding, what_is_lent_is_not_given_back_nor_guaranteed) {
+    run_alice(lent);
+}
+
 /* ---- revocation reaches every cache ---- */
 
 static void shared(struct aegis_environment *environment) {
@@ -298,6 +316,20 @@ static void one_frame(struct aegis_environment *environment) {
 }
 Test(aegis_binding, guaranteed_mappings_are_counted_and_can_be_given_up) {
     run_alice(one_frame);
+}
+
+static void release_guaranteed(struct aegis_environment *environment) {
+    uint64_t physical = 0;
+    uint32_t value = 0;
+    const struct exo_handle handle = fixture_frame(environment, &physical);
+    cr_expect_eq(aegis_map_guaranteed(environment, PAGE_X, &handle, true, NULL), OK);
+    cr_expect(fixture_store(PAGE_X, 4, 3));
+    cr_expect_eq(aegis_frame_release(environment, &handle, NULL), OK);
+    cr_expect_not(reaches(environment, PAGE_X, &value), "the kernel's list still has it");
+    cr_expect_eq(environment->guaranteed, 1, "the save area");
+}
+Test(aegis_binding, a_guaranteed_mapping_goes_with_its_frame) {
+    run_alice(release_guaranteed);
 }
 
 #ifndef FIXTURE_X86

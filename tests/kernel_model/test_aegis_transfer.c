@@ -30,6 +30,8 @@ static void answer(struct aegis_environment *environment) {
         }
     }
 }
+static const struct aegis_program closed_program = {.name = "closed"}; /* it has no entry point */
+static struct aegis_environment *closed;
 static const struct aegis_program server_program = {.name = "server", .entered = answer};
 
 static void run_client(void (*main)(struct aegis_environment *environment)) {
@@ -38,6 +40,7 @@ static void run_client(void (*main)(struct aegis_environment *environment)) {
     fixture_make();
     client = fixture_environment("client", &program, 1);
     server = fixture_environment("server", &server_program, 0);
+    closed = fixture_environment("closed", &closed_program, 0);
     fixture_run(SIM_S);
     fixture_check_accounts();
 }
@@ -73,6 +76,7 @@ Test(TRANSFER_SUITE, registers_are_the_message_and_it_takes_30_instructions) {
 static void nobody(struct aegis_environment *environment) {
     cr_expect_eq(aegis_transfer(environment, 999, AEGIS_SYNCHRONOUS), ERR_NOT_FOUND);
     cr_expect_eq(aegis_transfer(environment, environment->environment->number, AEGIS_SYNCHRONOUS), ERR_NOT_FOUND);
+    cr_expect_eq(aegis_transfer(environment, closed->environment->number, AEGIS_SYNCHRONOUS), ERR_NOT_FOUND);
     returned++;
     cr_expect(aegis->machine->is_user(aegis));
     cr_expect_eq(aegis->current, environment);

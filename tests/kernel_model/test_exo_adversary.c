@@ -1,8 +1,9 @@
 /* test_exo_adversary.c: on the x86 machine, two library OSes (accomplices) make random
- * calls with random arguments over the whole interface, while a third, Alice, does its
- * work. A monitor written apart from the kernel (monitor.h) says of every answer whether
- * it may be given, and looks now and then at what the hardware would do: page tables, IOMMU
- * tables, the NIC's filters, the drive's namespaces. */
+ * calls with random arguments over the whole interface of one kernel, while a third, Alice,
+ * does its work. A monitor written apart from the kernel (monitor.h) says of every answer
+ * whether it may be given, and looks now and then at what the hardware would do: page
+ * tables, IOMMU tables, the NIC's filters, the drive's namespaces; at XN's disk, and at who
+ * gets packets. */
 #include "tests/kernel_model/adversary_fixture.h"
 
 /* Fewer under a sanitizer, and as many as one likes with -DADVERSARY_CALLS=... */
@@ -14,7 +15,7 @@
 #endif
 #endif
 
-enum { KINDS = 8 };
+enum { KINDS = 10 };
 static uint64_t granted[KINDS]; /* by kind of call */
 static unsigned kind;
 
@@ -31,7 +32,10 @@ static const struct exo_handle *alices(void) {
                                             &storage_queue,
                                             &area,
                                             &end_point,
-                                            &doorbell};
+                                            &doorbell,
+                                            &directories,
+                                            &tree,
+                                            &downloaded};
     return all[draw(sizeof all / sizeof *all)];
 }
 
@@ -90,6 +94,12 @@ static bool answered(enum error_code code, bool allowed, bool exact) {
     return code == OK;
 }
 
+static int who(const struct exo_environment *e) {
+    return e == mallory[0] ? 0 : 1;
+}
+
+#include "tests/kernel_model/adversary_code.h"
+
 static uint64_t some_address(void) {
     static const uint64_t odd[] = {1,
                                    0xfff,
@@ -145,7 +155,7 @@ static void memory_call(struct exo_environment *e) {
 }
 
 static void capability_call(struct exo_environment *e) {
-    const enum exo_type type = (enum exo_type)(1 + draw(EXO_SLICE));
+    const enum exo_type type = (enum exo_type)(1 + draw(EXO_DOWNLOADED));
     const struct exo_handle handle = some_handle(type);
     if (draw(2) == 0) {
         const unsigned rights = draw(4) == 0 ? draw(UINT32_MAX) : draw(32);
@@ -299,10 +309,6 @@ static struct {
 } areas[AREAS];
 static uint64_t areas_made = 1000; /* above any NSID: Alice's is known by that */
 
-static int who(const struct exo_environment *e) {
-    return e == mallory[0] ? 0 : 1;
-}
-
 /* The area of an object; -1: Alice's, or none. */
 static int area_of(uint64_t object) {
     for (int i = 0; object != 0 && i < AREAS; i++) {
@@ -394,6 +400,9 @@ static void work(void) {
     struct exo_region region = {.physical = 0};
     cr_assert_eq(exo_memory_allocate(alice, 0, 2 * 4096, &region, &error), OK, "%s", error.text);
     monitor_granted_frames(&monitor, alice->number, &region.handle, region.physical, region.length_bytes);
+    for (uint8_t port = 8; port <= 10; port++) { /* what others have downloaded runs, and not on hers */
+        MUST(arrive(port) != alice->number, "another's packet went to Alice");
+    }
     for (uint64_t i = 0; i < region.length_bytes; i += 64) {
         MUST(*memory_at(fixture_machine->memory, region.physical + i) == 0, "new frames hold another's bytes");
     }
@@ -413,10 +422,10 @@ static void end_and_begin(void) {
 }
 
 Test(exo_adversary, random_calls_leave_the_other_as_it_was) {
-    static void (*const kinds[KINDS])(struct exo_environment *) = {memory_call,     memory_call,  capability_call,
-                                                                   network_call,    network_call, interface_call,
-                                                                   named_area_call, area_call};
-    make();
+    static void (*const kinds[KINDS])(struct exo_environment *) = {
+        memory_call,    memory_call,     capability_call, network_call, network_call,
+        interface_call, named_area_call, area_call,       blocks_call,  code_call};
+    make(make_code);
     look();
     for (calls = 1; calls <= ADVERSARY_CALLS; calls++) {
         kind = draw(KINDS);
@@ -427,6 +436,7 @@ Test(exo_adversary, random_calls_leave_the_other_as_it_was) {
         }
         if (calls % LOOK == 0) {
             look();
+            look_at_code();
         }
         if (calls % (ADVERSARY_CALLS / 16) == 0) {
             end_and_begin();
@@ -439,5 +449,10 @@ Test(exo_adversary, random_calls_leave_the_other_as_it_was) {
     for (int i = EXO_FORGED; i < EXO_REFUSALS; i++) {
         cr_expect_gt(kernel->counters.refused[i], 100, "%s", exo_refusal_text((enum exo_refusal)i));
     }
+    const struct xn_counters *xn = xn_counters(fixture_xn);
+    cr_expect(xn->stolen > 100 && xn->lies > 100 && claims > 100, "%llu, %llu, %llu", (unsigned long long)xn->stolen,
+              (unsigned long long)xn->lies, (unsigned long long)claims);
+    cr_expect(handlers > 100 && sleepers > 100, "%llu, %llu", (unsigned long long)handlers,
+              (unsigned long long)sleepers);
     monitor_fini(&monitor);
 }

@@ -305,6 +305,19 @@ Test(exo_control_plane, an_environment_that_ends_leaves_nothing_behind) {
     bob = NULL;
 }
 
+Test(exo_control_plane, a_function_that_is_given_back_reaches_no_memory) {
+    set_up();
+    struct exo_region region = {.physical = 0};
+    uint64_t physical = 0;
+    const uint16_t id = nic_function(fixture_nic, 1)->requester_id;
+    cr_assert_eq(exo_memory_allocate(alice, 0, 4096, &region, &error), OK, "%s", error.text);
+    cr_assert_eq(exo_memory_map(alice, &region, true, &error), OK, "%s", error.text);
+    cr_assert(iommu_peek(fixture_machine->iommu, id, region.device_address, true, &physical));
+    cr_assert_eq(physical, region.physical);
+    cr_assert_eq(exo_revoke(alice, &alice_function, &error), OK, "%s", error.text);
+    cr_assert_not(iommu_peek(fixture_machine->iommu, id, region.device_address, true, &physical));
+}
+
 /* ---- doorbells ---- */
 
 static void no_body(void *argument) {

@@ -1,75 +1,7 @@
 /* An interface in software: the same protection, and what it costs. */
 #include <stdlib.h>
 
-#include "kernel_model/exo/vsic_ring.h"
-#include "tests/kernel_model/exo_storage_fixture.h"
-
-enum { AREA_BYTES = 1 << 20, AREA_BLOCKS = AREA_BYTES / FIXTURE_BLOCK };
-
-/* A library's ring, as bytes: no driver of ours stands between test and kernel. */
-struct ring_user {
-    struct user user; /* must be first */
-    uint64_t ring;    /* physical */
-    uint64_t written, read;
-    struct exo_handle area;
-    uint32_t nsid;
-};
-static struct ring_user a, b;
-
-static void ring_user_make(struct ring_user *user, struct exo_environment *environment, const char *name) {
-    uint64_t virtual_address = 0;
-    user_make(&user->user, environment);
-    cr_assert(exo_vsic_is_emulated(environment, &user->user.vsic));
-    cr_assert_eq(exo_vsic_ring_map(environment, &user->user.vsic, &virtual_address, &user->ring, &error), OK);
-    cr_assert_eq(exo_vsa_create(environment, drive, name, AREA_BYTES, EXO_ANY_BLOCK, &user->area, &error), OK);
-    cr_assert_eq(exo_vsa_attach(environment, &user->user.vsic, &user->area, true, &user->nsid, &error), OK);
-}
-
-static void make_both(void) {
-    storage_make(0);
-    cr_assert_eq(exo_emulation_start(drive, 2, 64, &error), OK, "%s", error.text);
-    ring_user_make(&a, alice, "a");
-    ring_user_make(&b, bob, "b");
-}
-
-static struct exo_ring_request request_of(const struct ring_user *user, enum exo_ring_operation operation,
-                                          uint32_t nsid, uint64_t block, uint32_t blocks) {
-    return (struct exo_ring_request){.operation = (uint8_t)operation,
-                                     .nsid = nsid,
-                                     .block = block,
-                                     .blocks = blocks,
-                                     .segment_count = 1,
-                                     .segments = {{user->user.buffer.virtual_address, blocks * FIXTURE_BLOCK, 0}}};
-}
-
-/* Writes a request and waits 10 ms at most for its answer. */
-static enum error_code ring_command(struct ring_user *user, struct exo_ring_request request) {
-    struct memory *memory = storage_machine->memory;
-    struct context *context = user->user.thread->context;
-    const uint64_t at = user->ring + user->written % EXO_RING_ENTRIES * sizeof request;
-    const uint64_t answer = user->ring + EXO_RING_COMPLETIONS_AT + user->read % EXO_RING_ENTRIES * 16;
-    request.turn = user->written++ / EXO_RING_ENTRIES + 1;
-    cpu_work_for(context, system_components.app, NULL);
-    cpu_run(context);
-    memory_write(memory, at, &request, sizeof request);
-    memory_device_wrote(memory, at, sizeof request);
-    struct exo_ring_completion completion = {0};
-    for (int i = 0; i < 10000 && completion.turn != user->read / EXO_RING_ENTRIES + 1; i++) {
-        cpu_charge_time(context, SIM_US);
-        cpu_run(context);
-        memory_read(memory, answer, &completion, sizeof completion);
-    }
-    if (completion.turn != user->read / EXO_RING_ENTRIES + 1) {
-        return ERR_AGAIN;
-    }
-    user->read++;
-    cr_assert_eq(completion.id, request.id);
-    return (enum error_code)completion.status;
-}
-
-static const struct exo_emulation_counters *counters(void) {
-    return exo_emulation_counters(drive);
-}
+#include "tests/kernel_model/emulation_fixture.h"
 
 static void write_and_read(struct user *base) {
     struct ring_user *user = (struct ring_user *)(void *)base;
@@ -140,6 +72,29 @@ Test(exo_emulation, refuses_what_an_interface_refuses) {
     user_start(&a.user, 0, misuse);
     sim_run(10 * SIM_S);
     cr_assert_eq(nvme_counters(ssd, 0)->errors, 0, "the drive is not even asked");
+}
+
+/* The doorbells of an interface in hardware are mapped, and are no buffer. */
+static struct user plain;
+static void registers_as_buffer(struct user *base) {
+    struct ring_user *user = (struct ring_user *)(void *)base;
+    struct exo_ring_request request = request_of(user, EXO_RING_READ, user->nsid, 0, 1);
+    request.segments[0].address =
+        plain.binding.doorbells + NVME_SQ_DOORBELL(plain.binding.queue, plain.binding.doorbell_stride);
+    cr_assert_eq(ring_command(user, request), ERR_FAULT);
+    cr_assert_eq(counters()->refused_memory, 1);
+}
+
+/* Without an IOMMU, which would not map them either. */
+Test(exo_emulation, registers_are_no_buffer) {
+    storage_iommu = "off";
+    storage_make(1);
+    cr_assert_eq(exo_emulation_start(drive, 2, 64, &error), OK, "%s", error.text);
+    user_make(&plain, alice);
+    ring_user_make(&a, alice, "a");
+    user_start(&a.user, 0, registers_as_buffer);
+    sim_run(10 * SIM_S);
+    cr_assert_eq(counters()->completions, 1);
 }
 
 static void only_read(struct user *base) {

@@ -299,6 +299,16 @@ Test(exo_vsic, its_dma_reaches_its_environment_alone) {
     cr_assert_gt(iommu_fault_count(storage_machine->iommu), 0);
 }
 
+Test(exo_vsic, one_that_is_given_back_reaches_no_memory) {
+    make_both();
+    uint64_t physical = 0;
+    const uint16_t id = nvme_function(ssd, 1)->requester_id;
+    cr_assert(iommu_peek(storage_machine->iommu, id, a.buffer.device_address, true, &physical));
+    cr_assert_eq(physical, a.buffer.physical);
+    cr_assert_eq(exo_revoke(alice, &a.vsic, &error), OK, "%s", error.text);
+    cr_assert_not(iommu_peek(storage_machine->iommu, id, a.buffer.device_address, true, &physical));
+}
+
 Test(exo_vsic, first_come_first_served_until_none_is_left) {
     make_both();
     struct exo_handle third;

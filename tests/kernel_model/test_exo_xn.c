@@ -33,7 +33,7 @@ static void make_kernel(void) {
 
 /* Alice with a directory at ROOT. */
 static void make(void) {
-    fixture_make();
+    xn_fixture_make();
     make_kernel();
     blocks = exo_xn_create(kernel, fixture_xn);
     cr_assert_eq(exo_xn_template(blocks, alice, directory_owns, sizeof directory_owns / sizeof *directory_owns, &type,
@@ -46,7 +46,7 @@ static void make(void) {
 static void unmake(void) {
     exo_kernel_free(kernel);
     exo_xn_free(blocks);
-    fixture_unmake();
+    xn_fixture_unmake();
 }
 
 static enum error_code change(struct exo_environment *environment, const struct exo_handle *handle) {
@@ -106,7 +106,10 @@ Test(exo_xn, who_may_read_may_not_write) {
     cr_assert_eq(exo_xn_read(blocks, bob, &lent, ROOT, 60, 4, &word, &error), OK, "%s", error.text);
     cr_assert_eq(change(bob, &lent), ERR_DENIED);
     cr_assert_eq(exo_xn_flush(blocks, bob, &lent, ROOT, &error), ERR_DENIED);
-    cr_expect_eq(bob->counters.refused[EXO_OVERREACHING], 2);
+    const struct xn_write write = {0, 4, fixture_empty};
+    cr_assert_eq(exo_xn_write_data(blocks, bob, &lent, ROOT, &write, &error), ERR_DENIED);
+    cr_assert_eq(exo_xn_initialise(blocks, bob, &lent, ROOT, fixture_empty, &error), ERR_DENIED);
+    cr_expect_eq(bob->counters.refused[EXO_OVERREACHING], 4);
     unmake();
 }
 

@@ -3,7 +3,7 @@
 #include "sim/random.h"
 #include "tests/kernel_model/xn_fixture.h"
 
-TestSuite(xn, .init = fixture_make, .fini = fixture_unmake);
+TestSuite(xn, .init = xn_fixture_make, .fini = xn_fixture_unmake);
 
 static const struct download_extent nothing = {0, 0, 0};
 
@@ -104,6 +104,75 @@ Test(xn, owns_that_is_no_function_of_blocks_is_refused) {
     cr_assert_eq(fixture_change(1, 1, (const uint32_t[][2]){{0, 1}}, 1, XN_ALLOCATE,
                                 (struct download_extent){BLOCKS, 1, XN_DATA}),
                  ERR_RANGE);
+}
+
+/* Two extents of the same blocks: one block is owned once. */
+Test(xn, a_block_is_owned_once) {
+    fixture_tree(1, 0, 1);
+    cr_assert_eq(fixture_change(1, 1, (const uint32_t[][2]){{3, 10}, {4, 2}}, 2, XN_KEEP, nothing), OK);
+    cr_assert_eq(fixture_change(1, 1, (const uint32_t[][2]){{0, 2}, {1, 10}, {2, 2}}, 3, XN_ALLOCATE,
+                                (struct download_extent){10, 2, XN_DATA}),
+                 ERR_FAULT);
+    cr_assert_eq(xn_counters(fixture_xn)->faults, 1, "that is no set of blocks");
+    cr_assert_eq(xn_state(fixture_xn, 10), XN_STATE_FREE);
+}
+
+Test(xn, a_change_stays_within_its_block) {
+    uint8_t before[SLOTS * BLOCK_BYTES], after[SLOTS * BLOCK_BYTES];
+    const uint32_t word = 7;
+    fixture_tree(1, 0, 1);
+    cr_assert_eq(fixture_change(1, 1, (const uint32_t[][2]){{0, 1}, {1, 10}, {2, 1}}, 3, XN_ALLOCATE,
+                                (struct download_extent){10, 1, XN_DATA}),
+                 OK);
+    write_block(1, 10);
+    memory_read(fixture_memory, CACHE, before, sizeof before);
+    const struct xn_write over[] = {{BLOCK_BYTES - 2, 4, &word}, {BLOCK_BYTES, 4, &word}, {UINT32_MAX, 4, &word}};
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(xn_write_data(fixture_xn, 1, 10, &over[i], NULL), ERR_DENIED);
+        cr_expect_eq(xn_modify(fixture_xn, 1, 1, &over[i], 1, XN_KEEP, nothing, NULL), ERR_RANGE);
+    }
+    memory_read(fixture_memory, CACHE, after, sizeof after);
+    cr_assert_eq(memcmp(before, after, sizeof before), 0, "the block beside it was written");
+}
+
+/* What a block held for its last owner is not the next one's to read. */
+Test(xn, a_block_comes_without_its_past) {
+    const struct download_extent extent = {10, 1, XN_DATA};
+    const uint32_t take[][2] = {{0, 1}, {1, 10}, {2, 1}}, drop[][2] = {{0, 0}};
+    const uint32_t secret = 0x5ec2e7, word = 1;
+    uint32_t value = 0;
+    fixture_tree(1, 0, 1);
+    fixture_tree(2, 2, 3);
+    cr_assert_eq(fixture_change(1, 1, take, 3, XN_ALLOCATE, extent), OK);
+    const struct xn_write whole = {8, 4, &secret}, part = {0, 4, &word};
+    cr_assert_eq(xn_write_data(fixture_xn, 1, 10, &whole, NULL), OK);
+    cr_assert_eq(xn_flush(fixture_xn, 1, 10, NULL), OK);
+    cr_assert_eq(fixture_change(1, 1, drop, 1, XN_FREE, extent), OK);
+    cr_assert_eq(fixture_change(2, 3, take, 3, XN_ALLOCATE, extent), OK);
+    cr_assert_eq(xn_read(fixture_xn, 2, 10, 8, 4, &value, NULL), OK);
+    cr_assert_eq(value, 0, "before it was written");
+    cr_assert_eq(xn_write_data(fixture_xn, 2, 10, &part, NULL), OK);
+    cr_assert_eq(xn_read(fixture_xn, 2, 10, 8, 4, &value, NULL), OK);
+    cr_assert_eq(value, 0, "after a part of it was");
+}
+
+/* ... nor where its cache slot went meanwhile. */
+Test(xn, a_block_that_is_written_first_comes_without_its_past) {
+    const struct download_extent extent = {10, 1, XN_DATA};
+    const uint32_t take[][2] = {{0, 1}, {1, 10}, {2, 1}}, drop[][2] = {{0, 0}};
+    const uint32_t secret = 0x5ec2e7, word = 1;
+    uint32_t value = 0;
+    fixture_tree(1, 0, 1);
+    cr_assert_eq(fixture_change(1, 1, take, 3, XN_ALLOCATE, extent), OK);
+    const struct xn_write whole = {8, 4, &secret}, part = {0, 4, &word};
+    cr_assert_eq(xn_write_data(fixture_xn, 1, 10, &whole, NULL), OK);
+    cr_assert_eq(xn_flush(fixture_xn, 1, 10, NULL), OK);
+    cr_assert_eq(fixture_change(1, 1, drop, 1, XN_FREE, extent), OK);
+    fixture_tree(2, 2, 3);
+    cr_assert_eq(fixture_change(2, 3, take, 3, XN_ALLOCATE, extent), OK);
+    cr_assert_eq(xn_write_data(fixture_xn, 2, 10, &part, NULL), OK);
+    cr_assert_eq(xn_read(fixture_xn, 2, 10, 8, 4, &value, NULL), OK);
+    cr_assert_eq(value, 0);
 }
 
 Test(xn, owns_cannot_write_nor_run_for_ever) {

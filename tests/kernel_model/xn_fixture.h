@@ -31,23 +31,23 @@ static const instruction directory_owns[] = {
     I(return_value, 0, 0, 0, 0)};
 
 static struct memory *fixture_memory;
-static struct download_costs fixture_costs;
+static struct download_costs xn_download_costs;
 static struct xn *fixture_xn;
 static uint32_t inode_type, directory_type;
 static const uint8_t fixture_empty[BLOCK_BYTES];
 
-static inline void fixture_make(void) {
-    download_costs_default(&fixture_costs);
+static inline void xn_fixture_make(void) {
+    download_costs_default(&xn_download_costs);
     fixture_memory = memory_create(0x40000);
-    const struct xn_config config = {.memory = fixture_memory,
-                                     .costs = &fixture_costs,
-                                     .block_bytes = BLOCK_BYTES,
-                                     .blocks = BLOCKS,
-                                     .slots = SLOTS,
-                                     .cache_physical = CACHE,
-                                     .disk_physical = DISK,
-                                     .owns_limit_cycles = 4000};
-    fixture_xn = xn_create(&config);
+    const struct xn_config with = {.memory = fixture_memory,
+                                   .costs = &xn_download_costs,
+                                   .block_bytes = BLOCK_BYTES,
+                                   .blocks = BLOCKS,
+                                   .slots = SLOTS,
+                                   .cache_physical = CACHE,
+                                   .disk_physical = DISK,
+                                   .owns_limit_cycles = 4000};
+    fixture_xn = xn_create(&with);
     cr_assert_eq(xn_template(fixture_xn, inode_owns, sizeof inode_owns / sizeof *inode_owns, &inode_type, NULL), OK);
     cr_assert_eq(
         xn_template(fixture_xn, directory_owns, sizeof directory_owns / sizeof *directory_owns, &directory_type, NULL),
@@ -55,19 +55,19 @@ static inline void fixture_make(void) {
     cr_assert_eq(inode_type, 1);
 }
 
-static inline void fixture_unmake(void) {
+static inline void xn_fixture_unmake(void) {
     xn_free(fixture_xn);
     memory_free(fixture_memory);
 }
 
 /* Changes up to three words of a block. */
 static inline enum error_code fixture_change(uint32_t owner, uint32_t block, const uint32_t (*words)[2], uint32_t count,
-                                             enum xn_change change, struct download_extent extent) {
+                                             enum xn_change change, struct download_extent blocks_of) {
     struct xn_write writes[3];
     for (uint32_t i = 0; i < count; i++) {
         writes[i] = (struct xn_write){words[i][0] * 4, 4, &words[i][1]};
     }
-    return xn_modify(fixture_xn, owner, block, writes, count, change, extent, NULL);
+    return xn_modify(fixture_xn, owner, block, writes, count, change, blocks_of, NULL);
 }
 
 /* A root directory at `block`, and an inode in it at `inode`, as entry 0. */

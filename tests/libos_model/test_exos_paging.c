@@ -1,53 +1,25 @@
 /* test_exos_paging.c: pages that come and go: what a page holds, what leaves, and how often,
  * in closed form. */
 #include "libos_model/exos/paging.h"
-#include "tests/libos_model/exos_fixture.h"
+#include "tests/libos_model/exos_vm_fixture.h"
 
 enum { FRAMES = 8, PAGES = 13 };
 
-static struct exos_vm_costs vm_costs;
-static struct exos_vm vm;
 static struct exos_paging paging;
-static struct aegis_environment *alice;
-static void (*scenario)(void);
 static uint64_t pages;
-static bool finished;
 
-static enum aegis_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
-    enum aegis_resume resume = AEGIS_SKIP;
-    if (!exos_vm_fault(&vm, exception, &resume)) {
-        return fixture_skip(environment, exception);
-    }
-    return resume;
-}
-
-static void alice_main(struct aegis_environment *environment) {
-    cr_assert_eq(exos_start(environment, &vm_costs, NULL), OK);
-    cr_assert_eq(exos_paging_begin(&paging, &vm, pages, NULL), OK);
-    (void)aegis_user_work(environment, system_components.app);
-    scenario();
-    finished = true;
+static enum error_code begin_paging(void) {
+    return exos_paging_begin(&paging, &vm, pages, NULL);
 }
 
 static void run_with(enum exos_victim victim, enum exos_table table, uint64_t count, void (*what)(void)) {
-    static const struct aegis_program program = {
-        .name = "alice", .main = alice_main, .exception = on_exception, .notice = fixture_obey};
-    scenario = what;
     pages = count;
-    finished = false;
-    fixture_make();
-    exos_fixture_costs("exos-vm-1995.yaml", exos_vm_cost_params, &vm_costs);
+    vm_fixture_make();
     vm_costs.page_table = (int)table;
     vm_costs.victim = (int)victim;
     vm_costs.resident = FRAMES;
     vm_costs.page_in.cycles = vm_costs.page_out.cycles = 1000;
-    alice = fixture_environment("alice", &program, 1);
-    memset(&vm, 0, sizeof vm);
-    vm.environment = alice;
-    vm.costs = &vm_costs;
-    fixture_run(5 * SIM_S);
-    cr_assert(finished);
-    fixture_check_accounts();
+    vm_fixture_run(begin_paging, what, 5 * SIM_S);
     exos_paging_free(&paging);
     exos_vm_free(&vm);
 }

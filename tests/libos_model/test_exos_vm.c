@@ -1,48 +1,21 @@
 /* test_exos_vm.c: the library's virtual memory: what protection stops, what a dirty bit
  * says, and what the kernel lets an application allow itself. */
 #include "libos_model/exos/pmap.h"
-#include "tests/libos_model/exos_fixture.h"
+#include "tests/libos_model/exos_vm_fixture.h"
 
 enum { PAGES = 100, FEW = 3 };
 
-static struct exos_vm_costs vm_costs;
-static struct exos_vm vm;
-static struct aegis_environment *alice;
-static void (*scenario)(void);
 static unsigned traps;
-static bool finished;
 
-static enum aegis_resume on_exception(struct aegis_environment *environment, const struct aegis_exception *exception) {
-    enum aegis_resume resume = AEGIS_SKIP;
-    if (!exos_vm_fault(&vm, exception, &resume)) {
-        return fixture_skip(environment, exception);
-    }
-    return resume;
-}
-
-static void alice_main(struct aegis_environment *environment) {
-    cr_assert_eq(exos_start(environment, &vm_costs, NULL), OK);
-    cr_assert_eq(exos_vm_grow(&vm, PAGES, NULL), OK);
-    (void)aegis_user_work(environment, system_components.app);
-    scenario();
-    finished = true;
+static enum error_code grow(void) {
+    return exos_vm_grow(&vm, PAGES, NULL);
 }
 
 static void run_with(int table, uint64_t stlb_entries, void (*what)(void)) {
-    static const struct aegis_program program = {
-        .name = "alice", .main = alice_main, .exception = on_exception, .notice = fixture_obey};
-    scenario = what;
     config.stlb_entries = stlb_entries;
-    fixture_make();
-    exos_fixture_costs("exos-vm-1995.yaml", exos_vm_cost_params, &vm_costs);
+    vm_fixture_make();
     vm_costs.page_table = table;
-    alice = fixture_environment("alice", &program, 1);
-    memset(&vm, 0, sizeof vm);
-    vm.environment = alice;
-    vm.costs = &vm_costs;
-    fixture_run(2 * SIM_S);
-    cr_assert(finished);
-    fixture_check_accounts();
+    vm_fixture_run(grow, what, 2 * SIM_S);
 #ifndef FIXTURE_X86
     cr_expect_eq(cpu->counters.tlb_shutdowns, 0);
 #endif
