@@ -36,7 +36,9 @@ do for [format in 'png svg'] {
         title_font = 'DejaVu Sans,12' # this terminal knows no bold but in enhanced text
         small = ',8'
     }
-    set title plot_title noenhanced font title_font
+    # Over the whole picture: over the axes alone a long one would be cut.
+    set label 1 plot_title at screen 0.5,0.955 center noenhanced font title_font
+    set tmargin at screen 0.90
     set output base.'.'.format
     plot data index 0 using (middle($2, int($3))):4:(middle($2, int($3)) - half):(middle($2, int($3)) + half):4:5:(int($3) ? row_tint[int($1)] : row_colour[int($1)]) \
              with boxxyerror fs solid 1.0 border lc rgb 'white' lc rgb variable notitle, \

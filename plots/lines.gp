@@ -53,7 +53,9 @@ do for [format in 'png svg'] {
         title_font = 'DejaVu Sans,12' # this terminal knows no bold but in enhanced text
         size = 0.9
     }
-    set title plot_title noenhanced font title_font
+    # Over the whole picture: over the axes alone a long one would be cut.
+    set label 1 plot_title at screen 0.5,0.955 center noenhanced font title_font
+    set tmargin at screen 0.90
     set output base.'.'.format
     plot for [i = 1:has_deviation * series] data index sprintf('simulated%d', i) using 1:2:3 \
              with yerrorbars lc rgb series_colour[i] lw 1 ps 0 notitle, \

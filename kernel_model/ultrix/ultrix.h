@@ -110,7 +110,7 @@ struct ultrix_process {
     bool apart;            /* works for nobody's request */
     bool dead;
     unsigned recent_ticks, priority, user_priority; /* see ultrix_clock.c */
-    void (*main)(struct ultrix_process *process); /* its return is its exit */
+    void (*main)(struct ultrix_process *process);   /* its return is its exit */
     /* In user mode; how the program goes on after a synchronous one. NULL: skips. */
     enum r3000_resume (*handler)(struct ultrix_process *process, enum ultrix_signal signal, uint32_t address);
     void *state;
