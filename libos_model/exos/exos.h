@@ -87,6 +87,11 @@ struct exos_system {
     bool hoarder_grabs, hoarder_abstains;
     uint64_t overrunner_slices; /* that it left in time */
 };
+/* Environments with a position in the vector of slices each, before the run. ERR_EXHAUSTED,
+ * ERR_SHARE. */
+enum error_code exos_make_programs(struct exos_system *system, const struct aegis_program *const *programs,
+                                   size_t count, struct error *error);
+
 extern const struct operation exos_operations[];
 /* A step of the measuring program or of the library for it. */
 void exos_step(const struct exos_system *system, struct cost *cost);

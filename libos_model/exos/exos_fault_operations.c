@@ -65,14 +65,7 @@ static const struct aegis_program faulty_program = {.name = "faulty", .main = fa
 
 static enum error_code start(struct exos_system *system, struct error *error) {
     const struct aegis_program *const programs[] = {&other_program, &faulty_program};
-    enum error_code code = OK;
-    for (size_t i = 0; i < sizeof programs / sizeof programs[0] && code == OK; i++) {
-        struct exo_limits limits = exo_limits_default();
-        struct exo_handle slice;
-        struct aegis_environment *environment =
-            aegis_environment_create(system->aegis, programs[i]->name, &limits, programs[i], system, error);
-        code = environment != NULL ? aegis_slice_allocate(environment, AEGIS_ANY_POSITION, &slice, error) : error->code;
-    }
+    const enum error_code code = exos_make_programs(system, programs, sizeof programs / sizeof programs[0], error);
     for (unsigned i = 0; i < PROGRESS_PROGRAMS; i++) {
         progress_begin(&system->progress, i);
     }

@@ -23,13 +23,5 @@ static const struct aegis_program overrunner_program = {.name = "overrunner", .m
 
 enum error_code exos_make_overrunner(struct exos_system *system, struct error *error) {
     const struct aegis_program *const programs[] = {&exos_other_program, &overrunner_program};
-    enum error_code code = OK;
-    for (size_t i = 0; i < sizeof programs / sizeof programs[0] && code == OK; i++) {
-        struct exo_limits limits = exo_limits_default();
-        struct exo_handle slice;
-        struct aegis_environment *environment =
-            aegis_environment_create(system->aegis, programs[i]->name, &limits, programs[i], system, error);
-        code = environment != NULL ? aegis_slice_allocate(environment, AEGIS_ANY_POSITION, &slice, error) : error->code;
-    }
-    return code;
+    return exos_make_programs(system, programs, sizeof programs / sizeof programs[0], error);
 }

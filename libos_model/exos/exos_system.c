@@ -195,6 +195,19 @@ enum error_code exos_make_measured(struct exos_system *system, struct error *err
     return system->measured != NULL ? OK : error->code;
 }
 
+enum error_code exos_make_programs(struct exos_system *system, const struct aegis_program *const *programs,
+                                   size_t count, struct error *error) {
+    enum error_code code = OK;
+    for (size_t i = 0; i < count && code == OK; i++) {
+        const struct exo_limits limits = exo_limits_default();
+        struct exo_handle slice;
+        struct aegis_environment *environment =
+            aegis_environment_create(system->aegis, programs[i]->name, &limits, programs[i], system, error);
+        code = environment != NULL ? aegis_slice_allocate(environment, AEGIS_ANY_POSITION, &slice, error) : error->code;
+    }
+    return code;
+}
+
 static enum error_code begin(struct operations *base, const struct operations_plan *plan,
                              const struct operations_meter *meter, struct error *error) {
     struct exos_system *system = (struct exos_system *)base;
