@@ -43,14 +43,14 @@ struct r3000 *r3000_create(struct machine *machine, struct core *core, const str
         SIM_ASSERT(cpu->cache_tags != NULL);
     }
     (void)snprintf(cpu->name, sizeof cpu->name, "r3000.%u", core_index(core));
-    sim_event_init(&cpu->tick, SIM_PRIORITY_HARDWARE, on_tick, cpu);
+    interval_init(&cpu->timer, on_tick, cpu);
     core_set_interrupt_handler(core, r3000_on_pin, cpu);
     return cpu;
 }
 
 void r3000_free(struct r3000 *cpu) {
     if (cpu != NULL) {
-        (void)sim_cancel(&cpu->tick);
+        interval_stop(&cpu->timer);
         free(cpu->cache_tags);
         free(cpu);
     }
@@ -163,22 +163,12 @@ enum r3000_code r3000_translate(struct r3000 *cpu, uint32_t address, bool write,
 
 /* ---- the interval timer ---- */
 
-/* Counted from its start, so that it does not drift. */
 static void on_tick(void *context) {
-    struct r3000 *cpu = context;
-    cpu->ticks++;
-    sim_schedule_at(&cpu->tick, cpu->timer_start + (cpu->ticks + 1) * cpu->timer_period);
-    r3000_raise(cpu, R3000_TIMER_LINE);
+    r3000_raise(context, R3000_TIMER_LINE);
 }
 
 void r3000_timer_start(struct r3000 *cpu, sim_time period) {
-    (void)sim_cancel(&cpu->tick);
-    cpu->timer_start = sim_now();
-    cpu->timer_period = period;
-    cpu->ticks = 0;
-    if (period > 0) {
-        sim_schedule(&cpu->tick, period);
-    }
+    interval_start(&cpu->timer, period);
 }
 
 /* ---- counters ---- */

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "hw/core.h"
+#include "hw/interval.h"
 #include "hw/memory.h"
 #include "hw/r3000/r3000_regs.h"
 #include "sim/param.h"
@@ -80,9 +81,7 @@ struct r3000 {
     uint64_t cycles;      /* executed or charged so far */
     uint32_t *cache_tags; /* by line: the line's physical number, from 1; 0: none */
     /* The interval timer. */
-    struct sim_event tick;
-    sim_time timer_start, timer_period;
-    uint64_t ticks;
+    struct interval timer;
     struct r3000_counters {
         uint64_t instructions, kernel_instructions, loads, stores, write_stall_cycles, cache_misses;
         uint64_t exceptions[R3000_CODES], refills, interrupts, tlb_writes, tlb_shutdowns;

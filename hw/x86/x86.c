@@ -37,13 +37,13 @@ struct x86 *x86_create(struct machine *machine, struct core *core, const struct 
     cpu->core = core;
     cpu->memory = machine->memory;
     (void)snprintf(cpu->name, sizeof cpu->name, "x86.%u", core_index(core));
-    sim_event_init(&cpu->tick, SIM_PRIORITY_HARDWARE, on_tick, cpu);
+    interval_init(&cpu->timer, on_tick, cpu);
     return cpu;
 }
 
 void x86_free(struct x86 *cpu) {
     if (cpu != NULL) {
-        (void)sim_cancel(&cpu->tick);
+        interval_stop(&cpu->timer);
         free(cpu);
     }
 }
@@ -174,22 +174,12 @@ void x86_flush(struct x86 *cpu, const struct x86_space *space) {
 
 /* ---- the local APIC's timer ---- */
 
-/* Counted from its start, so that it does not drift. */
 static void on_tick(void *context) {
-    struct x86 *cpu = context;
-    cpu->ticks++;
-    sim_schedule_at(&cpu->tick, cpu->timer_start + (cpu->ticks + 1) * cpu->timer_period);
-    x86_raise(cpu, X86_TIMER_LINE);
+    x86_raise(context, X86_TIMER_LINE);
 }
 
 void x86_timer_start(struct x86 *cpu, sim_time period) {
-    (void)sim_cancel(&cpu->tick);
-    cpu->timer_start = sim_now();
-    cpu->timer_period = period;
-    cpu->ticks = 0;
-    if (period > 0) {
-        sim_schedule(&cpu->tick, period);
-    }
+    interval_start(&cpu->timer, period);
 }
 
 /* ---- counters ---- */

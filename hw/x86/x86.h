@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "hw/core.h"
+#include "hw/interval.h"
 #include "hw/mmu_nested.h"
 #include "hw/x86/x86_regs.h"
 #include "sim/param.h"
@@ -112,9 +113,7 @@ struct x86 {
     uint64_t exit_qualification, exit_address; /* of an EPT violation: the second level's address */
     uint32_t pending;                          /* interrupt lines */
     /* The local APIC's timer. */
-    struct sim_event tick;
-    sim_time timer_start, timer_period;
-    uint64_t ticks;
+    struct interval timer;
     struct x86_counters {
         uint64_t loads, stores, system_calls, exceptions[X86_EXCEPTIONS], program_exceptions, exits, entries,
             interrupts, switches;

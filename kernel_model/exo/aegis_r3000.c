@@ -184,7 +184,7 @@ static void timer_start(struct aegis *aegis, sim_time period) {
 }
 
 static sim_time timer_tick(const struct aegis *aegis) {
-    return aegis->r3000->timer_start + aegis->r3000->ticks * aegis->r3000->timer_period;
+    return interval_latest(&aegis->r3000->timer);
 }
 
 /* ---- the TLB and what stands behind it ---- */

@@ -211,7 +211,7 @@ static void timer_start(struct aegis *aegis, sim_time period) {
 }
 
 static sim_time timer_tick(const struct aegis *aegis) {
-    return aegis->x86->timer_start + aegis->x86->ticks * aegis->x86->timer_period;
+    return interval_latest(&aegis->x86->timer);
 }
 
 /* ---- user code ---- */

@@ -227,7 +227,7 @@ static void interrupted(void *argument) {
     x86_execute(cpu, 1500);
     cr_expect_eq(x86_fixture_cycles(start), 1500 + SERVED, "user code is stretched by exactly that");
     cr_expect_eq(interrupt_at_cycle - zero, 1000, "in the middle of user code");
-    cr_expect_eq(cpu->ticks, 1);
+    cr_expect_eq(cpu->timer.ticks, 1);
     cr_expect_eq(frame_word(X86_FRAME_CS), X86_USER_CS, "its frame");
     x86_syscall(cpu);
     x86_execute(cpu, 600); /* past the tick at 2000 */
@@ -238,7 +238,7 @@ static void interrupted(void *argument) {
     cr_expect_eq(interrupts_run, 2);
     cr_expect_eq(interrupt_at_cycle - zero, 1500 + SERVED + FIXTURE_SYSCALL + 600 + FIXTURE_SYSRET,
                  "but user code is, at once");
-    cr_expect_eq(cpu->timer_start + 2 * cpu->timer_period, start + 2 * SIM_US);
+    cr_expect_eq(cpu->timer.start + 2 * cpu->timer.period, start + 2 * SIM_US);
     x86_timer_start(cpu, 0);
 }
 Test(x86_exceptions, interrupts_wait_while_the_kernel_runs) {

@@ -1,39 +1,19 @@
 /* test_ultrix.c: the monolithic kernel: calls, signals, protection, pipes. */
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "kernel_model/common/system.h"
 #include "kernel_model/ultrix/ultrix.h"
-#include "sim/random.h"
+#include "tests/kernel_model/ultrix_fixture.h"
 
 enum { PAGES = 80, ROUNDS = 300, SECRET = 0x5eed };
 
-static struct machine *machine;
-static struct ultrix *ultrix;
-static struct ultrix_costs costs;
-static struct ultrix_config config; /* no clock, unless a test wants one */
-static struct r3000 *cpu;
 static struct ultrix_process *alice, *bob;
 static struct ultrix_pipe *there, *back;
 static void (*scenario)(void);
-static unsigned finished, handled;
+static unsigned handled;
 static enum ultrix_signal last_signal;
-
-static void load_costs(void) {
-    struct diagnostics diagnostics;
-    diagnostics_init(&diagnostics);
-    struct config *profile = config_load(SOURCE_DIR "/configs/profiles/ultrix-4.2.yaml", &diagnostics);
-    cr_assert(profile != NULL &&
-              config_bind(config_get(config_root(profile), "ultrix"), ultrix_cost_params, &costs, &diagnostics));
-}
 
 static void alice_main(struct ultrix_process *process) {
     scenario();
-    finished++;
-    cpu_run(process->context);
-    sim_stop();
-    cpu_block(process->context);
+    cr_expect_not(finished);
+    fixture_stop(process);
 }
 
 static void bob_main(struct ultrix_process *process) {
@@ -45,36 +25,17 @@ static void bob_main(struct ultrix_process *process) {
 }
 
 static void run(void (*what)(void)) {
-    struct diagnostics diagnostics;
     struct error error = {OK, ""};
-    diagnostics_init(&diagnostics);
-    random_seed(1);
-    machine_declare_components();
-    system_declare_components();
-    ultrix_declare_components();
-    struct config *text = config_parse("machine.yaml",
-                                       "memory: {size: 8 MiB}\n"
-                                       "core: {count: 1, clock: 25 MHz}\n"
-                                       "cache: {model: flat, flat_cycles: 0 cycles}\n"
-                                       "iommu: {mode: off}\n"
-                                       "r3000: {exception_cycles: 3 cycles}\n",
-                                       &diagnostics);
-    cr_assert(text != NULL && machine_create(config_root(text), &machine, &diagnostics));
-    load_costs();
-    ultrix = ultrix_create(machine, &config, &costs, &error);
-    cr_assert_not_null(ultrix, "%s", error.text);
-    cpu = ultrix->cpu;
+    fixture_make(0); /* no clock */
     scenario = what;
-    alice = ultrix_process_create(ultrix, "alice", alice_main, NULL);
-    bob = ultrix_process_create(ultrix, "bob", bob_main, NULL);
+    alice = fixture_process("alice", alice_main, NULL);
+    bob = fixture_process("bob", bob_main, NULL);
     there = ultrix_pipe_create(ultrix);
     back = ultrix_pipe_create(ultrix);
     cr_assert_eq(ultrix_data_grow(alice, PAGES, &error), OK);
     cr_assert_eq(ultrix_share(alice, bob, &error), OK);
-    ultrix_start(ultrix, alice);
-    sim_run(10 * SIM_S);
-    cr_expect_eq(finished, 1);
-    cr_expect_eq(cpu->counters.tlb_shutdowns, 0);
+    fixture_run(alice, 10 * SIM_S);
+    cr_expect(finished);
 }
 
 static uint64_t cycles_since(sim_time from) {
