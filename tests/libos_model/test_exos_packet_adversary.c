@@ -1,21 +1,12 @@
 /* test_exos_packet_adversary.c: an environment makes random calls about packets with valid, stale,
  * edited and another's arguments; another's packets come to it and to nobody else, and its
  * memory is what it was. Each failure names the call; the seed is the fixture's. */
-#define FIXTURE_DEVICES "devices:\n  - {name: ln, type: nic/lance}\n"
-
-#include "hw/device.h"
-#include "hw/wire.h"
 #include "kernel_model/exo/aegis_sleep.h"
-#include "tests/libos_model/exos_fixture.h"
+#include "tests/libos_model/exos_wire_fixture.h"
 
-enum { CALLS = 20000, BETWEEN = 100, HANDLES = 48, FRAME = 74, AT_DATA = 42, PORT = 7, HERE = 0x0a000001, MARK = 0xa5 };
+enum { CALLS = 20000, BETWEEN = 100, HANDLES = 48, AT_DATA = 42, MARK = 0xa5 };
 
-static const uint8_t here[6] = {8, 0, 0x2b, 0, 0, 1}, there[6] = {8, 0, 0x2b, 0, 0, 2};
 static const struct aegis_program passive = {.name = "passive"};
-static struct aegis_network_costs network_costs;
-static struct port far;
-static struct link *cable;
-static ledger_component client;
 static struct aegis_environment *alice, *mallory;
 static struct exo_handle alice_ring, alice_filter, alice_page;
 static uint64_t ring, page;
@@ -24,25 +15,9 @@ static struct exo_handle handles[HANDLES];
 static struct download_region regions[HANDLES];
 static uint64_t granted, call;
 
-static void far_receive(struct port *port, struct frame *frame) {
-    (void)port;
-    frame_release(frame);
-}
-
 static void set_up(void) {
-    static const struct ledger_declaration table[] = {{"client", NULL, "Client", "wire"}, {0}};
     struct error error = {OK, ""};
-    const struct link_config link = {10000000, 0};
-    wire_declare_components();
-    fixture_make();
-    ledger_declare_all(table, &client);
-    exos_fixture_costs("lance-r3000.yaml", lance_driver_cost_params, &network_costs.lance);
-    exos_fixture_costs("download-r3000.yaml", download_cost_params, &network_costs.download);
-    cr_assert_eq(aegis_network_create(aegis, &network_costs, here, &error), OK, "%s", error.text);
-    cable = link_create("cable", &link);
-    far.receive = far_receive;
-    struct device *device = machine_device(machine, "ln");
-    link_connect(cable, &far, device->ops->network_port(device, 0));
+    wire_fixture_make(wire_fixture_ignore);
     alice = fixture_environment("alice", &passive, 0);
     mallory = fixture_environment("mallory", &passive, 0);
     alice_ring = fixture_frame(alice, &ring);

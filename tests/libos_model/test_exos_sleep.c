@@ -1,51 +1,21 @@
 /* test_exos_sleep.c: packets at run time: filters, rings and predicates of a running
  * environment; who sleeps until a packet has come, and when it is woken. */
-#define FIXTURE_DEVICES "devices:\n  - {name: ln, type: nic/lance}\n"
-
-#include "hw/device.h"
-#include "hw/wire.h"
 #include "kernel_model/exo/aegis_sleep.h"
-#include "tests/libos_model/exos_fixture.h"
+#include "tests/libos_model/exos_wire_fixture.h"
 
-enum { PORT = 7, HERE = 0x0a000001, THERE = 0x0a000002, FRAME = 74, START = 1000, SLICE_US = 15625 };
-static const uint8_t here[6] = {8, 0, 0x2b, 0, 0, 1}, there[6] = {8, 0, 0x2b, 0, 0, 2};
+enum { THERE = 0x0a000002, START = 1000, SLICE_US = 15625 };
 
 static struct exos_udp_costs udp_costs;
-static struct aegis_network_costs network_costs;
 static struct exos_udp udp;
-static struct port far;
-static struct link *cable;
-static ledger_component client;
 static struct error error;
 static uint32_t received_count;
 static sim_time received_at;
 
-static void far_receive(struct port *port, struct frame *frame) {
-    (void)port;
-    frame_release(frame);
-}
-
 static void set_up(void) {
-    static const struct ledger_declaration table[] = {{"client", NULL, "Client", "wire"}, {0}};
-    const struct link_config link = {10000000, 0};
-    wire_declare_components();
-    fixture_make();
-    ledger_declare_all(table, &client);
+    wire_fixture_make(wire_fixture_ignore);
     exos_fixture_costs("exos-udp-1995.yaml", exos_udp_cost_params, &udp_costs);
-    exos_fixture_costs("lance-r3000.yaml", lance_driver_cost_params, &network_costs.lance);
-    exos_fixture_costs("download-r3000.yaml", download_cost_params, &network_costs.download);
-    cr_assert_eq(aegis_network_create(aegis, &network_costs, here, &error), OK, "%s", error.text);
-    struct device *device = machine_device(machine, "ln");
-    cable = link_create("cable", &link);
-    far.receive = far_receive;
-    link_connect(cable, &far, device->ops->network_port(device, 0));
 }
-static void tear_down(void) {
-    aegis_free(aegis);
-    machine_free(machine);
-    link_free(cable);
-}
-TestSuite(exos_sleep, .init = set_up, .fini = tear_down);
+TestSuite(exos_sleep, .init = set_up, .fini = wire_fixture_free);
 
 static void prepare(struct aegis_environment *environment, bool sleeps) {
     udp = (struct exos_udp){

@@ -1,21 +1,12 @@
 /* test_exos_udp.c: datagrams to an environment on Aegis: answered by its handler whoever
  * runs, or found in its ring; and nobody gets what is not his. */
-#define FIXTURE_DEVICES "devices:\n  - {name: ln, type: nic/lance}\n"
+#include "tests/libos_model/exos_wire_fixture.h"
 
-#include "hw/device.h"
-#include "hw/wire.h"
-#include "tests/libos_model/exos_fixture.h"
-
-enum { PORT = 7, HERE = 0x0a000001, THERE = 0x0a000002, FRAME = 74, START = 1000, CYCLE_NS = 40 };
-static const uint8_t here[6] = {8, 0, 0x2b, 0, 0, 1}, there[6] = {8, 0, 0x2b, 0, 0, 2};
+enum { THERE = 0x0a000002, START = 1000, CYCLE_NS = 40 };
 
 static struct exos_udp_costs udp_costs;
-static struct aegis_network_costs network_costs;
 static struct exos_udp udp;
-static struct port far;
-static struct link *cable;
 static struct ledger *ledger;
-static ledger_component client;
 static unsigned answers;
 static uint8_t answer[FRAME];
 static uint32_t received[4], received_count;
@@ -32,29 +23,15 @@ static void far_receive(struct port *port, struct frame *frame) {
 }
 
 static void set_up(void) {
-    static const struct ledger_declaration table[] = {{"client", NULL, "Client", "wire"}, {0}};
-    struct error error = {OK, ""};
-    const struct link_config link = {10000000, 0};
-    wire_declare_components();
-    fixture_make();
-    ledger_declare_all(table, &client);
+    wire_fixture_make(far_receive);
     exos_fixture_costs("exos-udp-1995.yaml", exos_udp_cost_params, &udp_costs);
-    exos_fixture_costs("lance-r3000.yaml", lance_driver_cost_params, &network_costs.lance);
-    exos_fixture_costs("download-r3000.yaml", download_cost_params, &network_costs.download);
-    cr_assert_eq(aegis_network_create(aegis, &network_costs, here, &error), OK, "%s", error.text);
-    struct device *device = machine_device(machine, "ln");
-    cable = link_create("cable", &link);
-    far.receive = far_receive;
-    link_connect(cable, &far, device->ops->network_port(device, 0));
     ledger = ledger_create("datagrams");
     ledger_record(ledger, true);
 }
 static void tear_down(void) {
     (void)ledger_audit(ledger, sim_now());
     ledger_free(ledger);
-    aegis_free(aegis);
-    machine_free(machine);
-    link_free(cable);
+    wire_fixture_free();
 }
 TestSuite(exos_udp, .init = set_up, .fini = tear_down);
 
